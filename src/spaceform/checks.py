@@ -60,7 +60,7 @@ def check_matrix(
 
 
 def check_labels(y: ArrayLike, n: int, name: str = "y") -> np.ndarray:
-    """Return ``y`` as a 1-D array of length ``n`` (any dtype). Raises ``InputError`` for other shapes and NaN labels."""
+    """Return ``y`` as a 1-D array of length ``n`` (any dtype); other shapes and NaN labels raise ``InputError``."""
     array = np.asarray(y)
     if array.ndim != 1 or array.shape[0] != n:
         raise InputError(name, got=f"shape {array.shape}", expected=f"shape ({n},), one label per row")
