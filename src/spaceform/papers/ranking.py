@@ -1,0 +1,145 @@
+"""Search over the records: BM25 with light stemming, and prefixes and misspellings at a discount."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from spaceform.errors import InputError
+from spaceform.papers.catalogue import all_papers
+from spaceform.papers.records import Paper
+
+# The usual constants of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3).
+_SATURATION = 1.2
+_LENGTH = 0.75
+# How much one word counts in each field: a name or a keyword is a deliberate choice of words, prose is not.
+_WEIGHTS = {"names": 5, "keywords": 4, "purpose": 2, "gives": 2, "needs": 1, "idea": 1, "limits": 0.25, "origin": 1}
+_PREFIX = 3
+"""Letters from which on the beginning of a word stands for the word."""
+_PREFIX_DISCOUNT = 0.6
+_SPELLING_DISCOUNT = 0.3
+_STOP = frozenset(
+    """a an and any are as at be but by can do each for from has have how i if in into is it its my no not of on one or
+    our so than that the their them they this to use want was what when where which who why will with without you
+    your""".split()  # noqa: SIM905  a list of forty quoted words is harder to read and to keep
+)
+
+
+def search(query: str, k: int = 10) -> list[tuple[Paper, float]]:
+    """Return up to ``k`` papers that match the words of ``query``, best first, with their scores (> 0).
+
+    Every word counts by BM25 over the record (names and keywords weigh more than prose). A word which no
+    record has stands for the words that begin with it, and failing that for those nearest in spelling, at a
+    discount. Ties keep the order of the catalogue. O(words x papers) after the first call.
+
+    Raises ``InputError`` for a query without a word and for ``k`` < 1.
+
+    >>> [paper.slug for paper, _ in search("semi-hard triplets", k=1)]
+    ['facenet']
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InputError("k", got=repr(k), expected="an integer >= 1")
+    words = _words(query) if isinstance(query, str) else []
+    if not words:
+        raise InputError("query", got=repr(query), expected="some words", remedy="`spaceform papers` lists all")
+    stems = Counter(_stem(word) for word in words if word not in _STOP) or Counter(map(_stem, words))
+    index = _index()
+    scores: dict[int, float] = defaultdict(float)
+    for stem, times in stems.items():
+        for term, share in index.expand(stem).items():
+            for paper, weight in index.postings[term].items():
+                scores[paper] += times * share * weight
+    best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+    return [(index.papers[i], score) for i, score in best]
+
+
+@dataclass(frozen=True)
+class _Index:
+    papers: tuple[Paper, ...]
+    postings: Mapping[str, Mapping[int, float]]
+
+    def expand(self, stem: str) -> dict[str, float]:
+        """Return the indexed terms that ``stem`` stands for, with the share of its weight that each gets."""
+        if stem in self.postings:
+            return {stem: 1.0}
+        if len(stem) >= _PREFIX:
+            longer = [term for term in self.postings if term.startswith(stem)]
+            shorter = [term for term in self.postings if len(term) > _PREFIX and stem.startswith(term)]
+            if longer or shorter:
+                return {
+                    term: _PREFIX_DISCOUNT * min(len(stem), len(term)) / max(len(stem), len(term))
+                    for term in longer + shorter
+                }
+        near = difflib.get_close_matches(stem, self.postings, n=2, cutoff=0.8)
+        return dict.fromkeys(near, _SPELLING_DISCOUNT)
+
+
+@cache
+def _index() -> _Index:
+    papers = all_papers()
+    counts = [_term_weights(paper) for paper in papers]
+    lengths = [sum(terms.values()) for terms in counts]
+    mean_length = sum(lengths) / len(lengths)
+    frequency = Counter(term for terms in counts for term in terms)
+    postings: dict[str, dict[int, float]] = {}
+    for i, terms in enumerate(counts):
+        norm = _SATURATION * (1 - _LENGTH + _LENGTH * lengths[i] / mean_length)
+        for term, count in terms.items():
+            rarity = math.log1p((len(papers) - frequency[term] + 0.5) / (frequency[term] + 0.5))
+            postings.setdefault(term, {})[i] = rarity * count * (_SATURATION + 1) / (count + norm)
+    return _Index(papers, postings)
+
+
+def _term_weights(paper: Paper) -> dict[str, float]:
+    fields = {
+        "names": [paper.slug, paper.method, paper.title, *paper.classes],
+        "keywords": paper.keywords,
+        "purpose": [paper.purpose],
+        "gives": [paper.gives],
+        "needs": [paper.needs],
+        "idea": [paper.idea],
+        "limits": paper.limits,
+        "origin": [*paper.authors, paper.venue, str(paper.year), paper.arxiv, *paper.layouts],
+    }
+    weights: dict[str, float] = defaultdict(float)
+    for field, texts in fields.items():
+        for text in texts:
+            for word in _words(text):
+                if word not in _STOP:
+                    weights[_stem(word)] += _WEIGHTS[field]
+    return dict(weights)
+
+
+def _words(text: str) -> list[str]:
+    """Split into lower-case words without accents; ``NextClassSelector`` gives its parts and the whole."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    words = []
+    for word in re.findall(r"[A-Za-z0-9]+", plain):
+        words.append(word.lower())
+        parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|[0-9]+", word)
+        if len(parts) > 1 and any(c.isupper() for c in word[1:]) and any(c.islower() for c in word):
+            words += [part.lower() for part in parts if len(part) > 1]
+    return words
+
+
+def _stem(word: str) -> str:
+    """Cut the endings in which a searcher and a record most often differ: plurals, -ing, -ed, -er, -ly and the like."""
+    if len(word) > 4 and word.endswith("ies"):
+        word = word[:-3] + "y"
+    elif len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes")):
+        word = word[:-2]
+    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for ending in ("ization", "isation", "ation", "izing", "ising", "ized", "ised", "ize", "ise", "ing", "ed", "ly"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            word = word[: -len(ending)]
+            break
+    if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "aeioulsz":
+        word = word[:-1]
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word
