@@ -30,10 +30,12 @@ def check_matrix(
     """
     try:
         array = np.asarray(X)
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind == "O" and X is not None:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(name, got=_describe(X), expected="a numeric array of shape (n, d)") from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(name, got=_describe(X), expected="a numeric array of shape (n, d)")
     if array.ndim != 2:
         raise InputError(
             name,
@@ -47,8 +49,9 @@ def check_matrix(
         raise InputError(name, got=f"{array.shape[1]} columns", expected=f"{width} columns")
     target = dtype or (np.float32 if array.dtype in (np.float32, np.float16) else np.float64)
     array = np.asarray(array, dtype=target)
-    finite = np.isfinite(array.sum(axis=1, dtype=np.float64))
-    if not finite.all() and not np.isfinite(array).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = array.sum(axis=1, dtype=np.float64)  # one pass: a sum is finite only if its terms are
+    if not np.isfinite(sums).all() and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise InputError(
             name,
