@@ -54,6 +54,14 @@ class Record:
 _ENTRIES = {
     entry.name: entry
     for entry in (
+        Entry(
+            "glyphs",
+            "glyphs:load_glyphs",
+            27_593,
+            "62 characters in 464 typefaces, 28 x 28 grey; class = typeface",
+            ("aenigma",),
+            root="may",
+        ),
         Entry("letter", "letter:load_letter", 20_000, "capital letters as 16 counts, 26 classes", ("mlbench",)),
     )
 }
