@@ -34,6 +34,7 @@ class Judged:
     metric: str
     method: str
     baseline: str
+    baseline_metric: str
     margin: float
     method_mean: float
     baseline_mean: float
@@ -61,7 +62,8 @@ def judge(comparison: Comparison, figures: Figures) -> Judged:
     not finite.
     """
     method = _column(figures, comparison.method, comparison.metric)
-    baseline = _column(figures, comparison.baseline, comparison.baseline_metric or comparison.metric)
+    other = comparison.baseline_metric or comparison.metric
+    baseline = _column(figures, comparison.baseline, other)
     seeds = sorted(method.keys() & baseline.keys())
     if len(seeds) < 2:
         raise InputError(
@@ -81,6 +83,7 @@ def judge(comparison: Comparison, figures: Figures) -> Judged:
         metric=comparison.metric,
         method=comparison.method,
         baseline=comparison.baseline,
+        baseline_metric=other,
         margin=comparison.margin,
         method_mean=float(ours.mean()),
         baseline_mean=float(theirs.mean()),

@@ -1,0 +1,1 @@
+"""Tables, plots and pages, made from the plain results of workflows and claims; nothing is computed twice here."""
