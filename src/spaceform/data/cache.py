@@ -90,6 +90,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def is_remembered(name: str, recipe: Mapping[str, object]) -> bool:
+    """Whether ``remembered`` has stored this name and recipe before (it verifies the file only when it reads it)."""
+    return _remembered_path(name, recipe).is_file()
+
+
 def remembered(name: str, recipe: Mapping[str, object], build: Callable[[], Arrays]) -> Arrays:
     """Return the arrays that ``build`` makes, from the cache where they are already there and unharmed.
 
@@ -97,8 +102,7 @@ def remembered(name: str, recipe: Mapping[str, object], build: Callable[[], Arra
     another recipe is another file. Stored as ``.npz`` without pickle beside its SHA-256; a file that does not match
     it (damaged, or written half) is built again. One process builds, others wait for it.
     """
-    text = "\n".join(f"{key}={recipe[key]!r}" for key in sorted(recipe))
-    path = cache_folder("processed") / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    path = _remembered_path(name, recipe)
     found = _read_verified(path)
     if found is None:
         with exclusive(path.stem):
@@ -107,6 +111,11 @@ def remembered(name: str, recipe: Mapping[str, object], build: Callable[[], Arra
                 found = build()
                 _write_verified(path, found)
     return found
+
+
+def _remembered_path(name: str, recipe: Mapping[str, object]) -> Path:
+    text = "\n".join(f"{key}={recipe[key]!r}" for key in sorted(recipe))
+    return cache_folder("processed") / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
 
 
 def _read_verified(path: Path) -> Arrays | None:

@@ -55,6 +55,13 @@ _ENTRIES = {
     entry.name: entry
     for entry in (
         Entry(
+            "emoji",
+            "emoji:load_emoji",
+            7_155,
+            "1,911 concepts drawn by 4 vendors, 48 x 48 RGBA; names, keywords, category > subcategory",
+            ("emoji-google", "emoji-twitter", "emoji-fluent", "emoji-emojione", "emojibase"),
+        ),
+        Entry(
             "glyphs",
             "glyphs:load_glyphs",
             27_593,
