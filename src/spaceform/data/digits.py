@@ -24,7 +24,7 @@ def load_digits(*, progress: Progress = no_progress) -> Dataset:
     X, y = bundled(return_X_y=True)
     progress("read digits", 1, 1)
     licence = "CC-BY-4.0 (E. Alpaydin, C. Kaynak, UCI Optdigits test part)"
-    return Dataset("digits", X.astype(np.float64), y.astype(np.int64), _CLASSES, {}, licence, "scikit-learn")
+    return Dataset("digits", X.astype(np.float64), y.astype(np.int64), list(_CLASSES), {}, licence, "scikit-learn")
 
 
 def load_mnist_5k(*, progress: Progress = no_progress) -> Dataset:
@@ -40,4 +40,4 @@ def load_mnist_5k(*, progress: Progress = no_progress) -> Dataset:
         return {"X": table[:, :-1], "y": table[:, -1].astype(np.int64)}
 
     arrays = remembered("mnist-5k", {"recipe": _RECIPE, "source": source.sha256}, build)
-    return Dataset("mnist-5k", arrays["X"], arrays["y"], _CLASSES, {}, source.licence, source.title)
+    return Dataset("mnist-5k", arrays["X"], arrays["y"], list(_CLASSES), {}, source.licence, source.title)

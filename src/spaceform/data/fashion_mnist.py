@@ -38,4 +38,6 @@ def load_fashion_mnist(*, progress: Progress = no_progress) -> Dataset:
 
     arrays = remembered("fashion-mnist", {"recipe": _RECIPE, "source": source.sha256}, build)
     split = np.repeat(["train", "test"], [60_000, 10_000])
-    return Dataset("fashion-mnist", arrays["X"], arrays["y"], _CLASSES, {"split": split}, source.licence, source.title)
+    return Dataset(
+        "fashion-mnist", arrays["X"], arrays["y"], list(_CLASSES), {"split": split}, source.licence, source.title
+    )
