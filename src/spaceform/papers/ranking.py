@@ -7,9 +7,10 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 from spaceform.errors import InputError
 from spaceform.papers.catalogue import all_papers
@@ -23,7 +24,10 @@ _WEIGHTS = {"names": 5, "keywords": 4, "purpose": 2, "gives": 2, "needs": 1, "id
 _PREFIX = 3
 """Letters from which on the beginning of a word stands for the word."""
 _PREFIX_DISCOUNT = 0.6
-_SPELLING_DISCOUNT = 0.3
+_SPELLING_DISCOUNT = 0.5
+_SPELLING_CUTOFF = 0.75
+_PHRASE = 0.5
+"""Weight of two words side by side, relative to one word."""
 _STOP = frozenset(
     """a an and any are as at be but by can do each for from has have how i if in into is it its my no not of on one or
     our so than that the their them they this to use want was what when where which who why will with without you
@@ -34,9 +38,10 @@ _STOP = frozenset(
 def search(query: str, k: int = 10) -> list[tuple[Paper, float]]:
     """Return up to ``k`` papers that match the words of ``query``, best first, with their scores (> 0).
 
-    Every word counts by BM25 over the record (names and keywords weigh more than prose). A word which no
-    record has stands for the words that begin with it, and failing that for those nearest in spelling, at a
-    discount. Ties keep the order of the catalogue. O(words x papers) after the first call.
+    Words and pairs of neighbouring words count by BM25 over the record (names and keywords weigh more than
+    prose). A word also stands, at a discount, for the words that begin with it; one which no record has stands for
+    its own beginning, and failing that for the words nearest in spelling. Ties keep the order of the
+    catalogue. O(words x vocabulary) after the first call.
 
     Raises ``InputError`` for a query without a word and for ``k`` < 1.
 
@@ -48,36 +53,44 @@ def search(query: str, k: int = 10) -> list[tuple[Paper, float]]:
     words = _words(query) if isinstance(query, str) else []
     if not words:
         raise InputError("query", got=repr(query), expected="some words", remedy="`spaceform papers` lists all")
-    stems = Counter(_stem(word) for word in words if word not in _STOP) or Counter(map(_stem, words))
     index = _index()
     scores: dict[int, float] = defaultdict(float)
-    for stem, times in stems.items():
-        for term, share in index.expand(stem).items():
-            for paper, weight in index.postings[term].items():
-                scores[paper] += times * share * weight
+    for term, share in _expand(words, index.postings).items():
+        for paper, weight in index.postings[term].items():
+            scores[paper] += share * weight
     best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
     return [(index.papers[i], score) for i, score in best]
+
+
+def _expand(words: Sequence[str], vocabulary: Collection[str]) -> dict[str, float]:
+    """Return the indexed terms that the words of a query stand for, with the share of its weight that each gets."""
+    shares: dict[str, float] = defaultdict(float)
+    for pair in _pairs(words):
+        if pair in vocabulary:
+            shares[pair] += _PHRASE
+    for stem in [_stem(word) for word in words if word not in _STOP] or [_stem(word) for word in words]:
+        for term, share in _likes(stem, vocabulary).items():
+            shares[term] = max(shares[term], share)
+    return shares
+
+
+def _likes(stem: str, vocabulary: Collection[str]) -> dict[str, float]:
+    likes = {stem: 1.0} if stem in vocabulary else {}
+    if len(stem) >= _PREFIX:
+        longer = [term for term in vocabulary if term.startswith(stem) and term != stem and " " not in term]
+        likes |= {term: _PREFIX_DISCOUNT * len(stem) / len(term) for term in longer}
+    if not likes:
+        beginnings = [stem[:n] for n in range(max(_PREFIX, 2 * len(stem) // 3), len(stem)) if stem[:n] in vocabulary]
+        near = difflib.get_close_matches(stem, vocabulary, n=2, cutoff=_SPELLING_CUTOFF)
+        likes = dict.fromkeys(near, _SPELLING_DISCOUNT)
+        likes |= {term: _PREFIX_DISCOUNT * len(term) / len(stem) for term in beginnings}
+    return likes
 
 
 @dataclass(frozen=True)
 class _Index:
     papers: tuple[Paper, ...]
     postings: Mapping[str, Mapping[int, float]]
-
-    def expand(self, stem: str) -> dict[str, float]:
-        """Return the indexed terms that ``stem`` stands for, with the share of its weight that each gets."""
-        if stem in self.postings:
-            return {stem: 1.0}
-        if len(stem) >= _PREFIX:
-            longer = [term for term in self.postings if term.startswith(stem)]
-            shorter = [term for term in self.postings if len(term) > _PREFIX and stem.startswith(term)]
-            if longer or shorter:
-                return {
-                    term: _PREFIX_DISCOUNT * min(len(stem), len(term)) / max(len(stem), len(term))
-                    for term in longer + shorter
-                }
-        near = difflib.get_close_matches(stem, self.postings, n=2, cutoff=0.8)
-        return dict.fromkeys(near, _SPELLING_DISCOUNT)
 
 
 @cache
@@ -110,9 +123,13 @@ def _term_weights(paper: Paper) -> dict[str, float]:
     weights: dict[str, float] = defaultdict(float)
     for field, texts in fields.items():
         for text in texts:
-            for word in _words(text):
+            words = _words(text)
+            for word in words:
                 if word not in _STOP:
                     weights[_stem(word)] += _WEIGHTS[field]
+            if field in {"names", "keywords"}:
+                for pair in _pairs(words):
+                    weights[pair] += _WEIGHTS[field]
     return dict(weights)
 
 
@@ -128,6 +145,13 @@ def _words(text: str) -> list[str]:
     return words
 
 
+def _pairs(words: Sequence[str]) -> list[str]:
+    """Return neighbouring words, by their stems, as terms of their own."""
+    stems = [_stem(word) for word in words if word not in _STOP]
+    return [f"{first} {second}" for first, second in pairwise(stems)]
+
+
+@cache
 def _stem(word: str) -> str:
     """Cut the endings in which a searcher and a record most often differ: plurals, -ing, -ed, -er, -ly and the like."""
     if len(word) > 4 and word.endswith("ies"):
