@@ -46,11 +46,19 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Tail:
-    """The end of a Parquet file as it is on disk: file size, the footer's hash and its parsed metadata."""
+    """The end of a Parquet file as it is on disk: file size, the footer's hash and its bytes."""
 
     size: int
     footer: str
-    metadata: pq.FileMetaData = field(compare=False, repr=False)
+    content: bytes = field(compare=False, repr=False)
+
+    def agrees(self, facts: FileFacts) -> bool:
+        """Whether this is the end of the file that ``facts`` describe."""
+        return (self.size, self.footer) == (facts.size, facts.footer)
+
+    def metadata(self) -> pq.FileMetaData:
+        """Parse the footer; call it only for one that agrees with a record, for the parser is not made for others."""
+        return pq.read_metadata(pa.BufferReader(_MAGIC + self.content))
 
 
 def write_rows(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> FileFacts:
@@ -86,11 +94,7 @@ def read_tail(file: BinaryIO, path: Path) -> Tail:
         raise SpaceFormatError(f"{path}: has no Parquet footer ({size} bytes): it is truncated or not a Parquet file")
     file.seek(size - 8 - length)
     footer = file.read(length) + end
-    try:
-        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + footer))
-    except (OSError, pa.ArrowException) as error:
-        raise SpaceFormatError(f"{path}: its Parquet footer does not parse: it was changed or damaged") from error
-    return Tail(size, hashlib.sha256(footer).hexdigest(), metadata)
+    return Tail(size, hashlib.sha256(footer).hexdigest(), footer)
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ class StoredRows:
     def _opened(self) -> Iterator[BinaryIO]:
         with open_binary(self.path) as file:
             tail = read_tail(file, self.path)
-            if (tail.size, tail.footer) != (self.facts.size, self.facts.footer):
+            if not tail.agrees(self.facts):
                 raise SpaceFormatError(f"{self.path}: changed on disk since the Space was opened; open it again")
             yield file
 

@@ -126,11 +126,11 @@ def _read_pair(folder: Path) -> tuple[Header, StoredRows]:
     path = folder / ROWS
     with open_binary(path) as file:
         tail = read_tail(file, path)
-    if problem is None and _agree(facts, tail):
+    if problem is None and tail.agrees(facts):
         return header, _checked(path, header, facts, tail)
     with suppress(SpaceFormatError):
         header, facts = _read_record(folder / _RECORD_NEXT)
-        if _agree(facts, tail):
+        if tail.agrees(facts):
             with suppress(OSError), _sole_writer(folder) as alone:  # a folder we may not write is read as it is
                 if alone:
                     _finish_commit(folder)
@@ -163,7 +163,7 @@ def _commit(folder: Path, header: Header, schema: pa.Schema, groups: Iterable[pa
             path.unlink(missing_ok=True)
     with open_binary(folder / ROWS) as file:
         tail = read_tail(file, folder / ROWS)
-    return StoredRows(folder / ROWS, facts, tail.metadata)
+    return StoredRows(folder / ROWS, facts, tail.metadata())
 
 
 def _finish_commit(folder: Path) -> None:
@@ -171,9 +171,9 @@ def _finish_commit(folder: Path) -> None:
     with suppress(SpaceFormatError), open_binary(folder / ROWS) as file:
         tail = read_tail(file, folder / ROWS)
         with suppress(SpaceFormatError):
-            if _agree(_read_record(folder / RECORD)[1], tail):
+            if tail.agrees(_read_record(folder / RECORD)[1]):
                 return
-        if _agree(_read_record(folder / _RECORD_NEXT)[1], tail):
+        if tail.agrees(_read_record(folder / _RECORD_NEXT)[1]):
             _publish_record(folder)
 
 
@@ -248,16 +248,12 @@ def _read_record(path: Path) -> tuple[Header, FileFacts]:
     return header, facts
 
 
-def _agree(facts: FileFacts, tail: Tail) -> bool:
-    return (facts.size, facts.footer) == (tail.size, tail.footer)
-
-
 def _checked(path: Path, header: Header, facts: FileFacts, tail: Tail) -> StoredRows:
     """Compare the record with the schema of the rows."""
-    stored = StoredRows(path, facts, tail.metadata)
+    stored = StoredRows(path, facts, tail.metadata())
     schema = stored.schema
-    if tail.metadata.num_rows != header.rows:
-        raise SpaceFormatError(f"{path}: {tail.metadata.num_rows} rows, {RECORD} says {header.rows}")
+    if stored.metadata.num_rows != header.rows:
+        raise SpaceFormatError(f"{path}: {stored.metadata.num_rows} rows, {RECORD} says {header.rows}")
     if ID not in schema.names or schema.field(ID).type != pa.string():
         raise SpaceFormatError(f"{path}: no text column {ID!r}")
     vector = schema.field(VECTOR).type if VECTOR in schema.names else None
