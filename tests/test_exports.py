@@ -35,7 +35,7 @@ def test_a_package_is_never_shadowed_by_a_verb():
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(AttributeError, match="no attribute 'metrcs'; near: .*metrics"):
+    with pytest.raises(AttributeError, match=r"no attribute 'metrcs'; near: .*metrics"):
         spaceform.metrcs  # noqa: B018  # the access is what raises
 
 

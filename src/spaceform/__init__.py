@@ -25,8 +25,9 @@ def _packages() -> dict[str, str]:
 
 def _verbs() -> dict[str, str]:
     """Each workflow with a function of its own name; a package of that name keeps it."""
-    names = {path.stem for path in (_HERE / "workflows").glob("*.py")} - _INNER - set(_packages())
-    return {name: f"spaceform.workflows.{name}" for name in names if not name.startswith("_")}
+    files = {path.stem: path for path in (_HERE / "workflows").glob("*.py") if path.stem not in _packages()}
+    found = (name for name, path in files.items() if f"\ndef {name}(" in path.read_text(encoding="utf-8"))
+    return {name: f"spaceform.workflows.{name}" for name in found}
 
 
 def _classes() -> dict[str, str]:
