@@ -106,7 +106,7 @@ def test_records_and_status_are_found_inside_an_archive(tmp_path):
         for folder in ("methods", "methods/transfer"):
             bundle.writestr(f"spaceform/{folder}/__init__.py", "")
     code = (
-        f"import sys; sys.path.insert(0, {str(archive)!r}); from spaceform import papers;"
+        f"import sys; sys.path.insert(0, {str(archive)!r}); import spaceform.papers as papers;"
         "print(len(papers.all_papers()), papers.status('loki').method, papers.status('hypcd').method, papers.__file__)"
     )
     printed = subprocess.run(

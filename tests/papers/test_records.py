@@ -81,6 +81,11 @@ def test_known_facts():
     assert papers.load("table-compression").authors == ("Hailin Zhang et al.",)
 
 
+def test_no_class_belongs_to_two_papers():
+    names = [name for paper in EVERY for name in paper.classes]
+    assert len(set(names)) == len(names)
+
+
 def test_records_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         papers.load("facenet").year = 2016  # type: ignore[misc]

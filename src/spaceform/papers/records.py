@@ -101,7 +101,12 @@ class ClaimSpec:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """The record of one paper. ``classes`` names the Python classes that implement it, the main one first."""
+    """The record of one paper.
+
+    ``classes`` names the Python classes that are the paper's own, the main one first; the module of the method
+    holds or re-exports every one of them, and the package offers them under these names. Primitives that
+    several papers share are not among them.
+    """
 
     slug: str
     title: str
