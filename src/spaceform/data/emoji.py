@@ -36,7 +36,8 @@ class _Vendor:
         return {"recipe": _RECIPE, "size": size, "source": package(self.package).sha256}
 
 
-_RECIPE = 1
+_RECIPE = 2
+_BETWEEN = "\t"  # keywords in the cache; tuples outside
 _VENDORS = {
     "google": _Vendor("emoji-google", "package/img/google/64/", "package/img/google/64/"),
     "twitter": _Vendor("emoji-twitter", "package/img/twitter/64/", "package/img/twitter/64/"),
@@ -49,10 +50,10 @@ VENDORS = tuple(_VENDORS)
 def load_emoji(*, size: int = 48, vendors: Sequence[str] | None = None, progress: Progress = no_progress) -> Dataset:
     """Return X (7155, size, size, 4) uint8 RGBA with straight alpha; y = concept, in Unicode's order of emoji.
 
-    Rows go by concept, then vendor. Attributes, one string per row: ``vendor``, ``name`` (CLDR short name, also the
-    class name), ``keywords`` (CLDR, joined by ", "), ``category`` (9, and "Component" for the five skin tone swatches)
-    and ``subcategory`` (99). Concepts are the base entries of emoji.json (no skin tone variants), matched to each
-    vendor's files by code point sequence without U+FE0F; google and twitter draw 1,911, fluent 1,852, emojione 1,481.
+    Rows go by concept, then vendor. Attributes: ``vendor``, ``name`` (CLDR short name, also the class name),
+    ``keywords`` (CLDR; a tuple of strings), ``category`` (9, and "Component" for the five skin tone swatches) and
+    ``subcategory`` (99). Concepts are the base entries of emoji.json (no skin tone variants), matched to each vendor's
+    files by code point sequence without U+FE0F; google and twitter draw 1,911, fluent 1,852, emojione 1,481.
 
     Trap: 25 groups of concepts (families, flags of territories; 77 pictures) share one drawing within a vendor.
 
@@ -102,7 +103,7 @@ def _read_concepts(listed_by: str, progress: Progress) -> Arrays:
     return {
         "sequence": np.array([entry["unified"].lower() for entry in entries]),
         "name": np.array([word["label"] for word in spoken]),
-        "keywords": np.array([", ".join(word["tags"]) for word in spoken]),
+        "keywords": np.array([_BETWEEN.join(word["tags"]) for word in spoken]),
         "category": np.array([entry["category"] for entry in entries]),
         "subcategory": np.array([entry["subcategory"] for entry in entries]),
     }
@@ -173,7 +174,10 @@ def _join(concepts: Arrays, drawings: Mapping[str, Arrays]) -> Dataset:
     X = np.concatenate([part["X"] for part in drawings.values()])[order]
     y = y[order]
     attributes: dict[str, Any] = {"vendor": vendor[order]}
-    attributes |= {name: concepts[name][y] for name in ("name", "keywords", "category", "subcategory")}
+    attributes |= {name: concepts[name][y] for name in ("name", "category", "subcategory")}
+    keywords = np.empty(len(concepts["keywords"]), dtype=object)
+    keywords[:] = [tuple(words.split(_BETWEEN)) for words in concepts["keywords"]]
+    attributes["keywords"] = keywords[y]
     sources = [package(key) for key in (*(_VENDORS[name].package for name in drawings), "emojibase")]
     return Dataset(
         "emoji",
