@@ -63,19 +63,19 @@ def euclidean_mst(X: ArrayLike) -> Edges:
     )
 
 
-def matrix_mst(D: ArrayLike) -> Edges:
+def matrix_mst(D: ArrayLike, *, name: str = "D") -> Edges:
     """Return the minimum spanning tree of the complete graph whose edge lengths are ``D (n, n)``.
 
     Like :func:`euclidean_mst`; entries 0 off the diagonal are edges of length 0, not absent ones (SciPy's
     ``minimum_spanning_tree`` drops them). Lengths may be any finite numbers; the diagonal is not looked at.
-    Raises ``InputError`` unless ``D`` is square, finite and symmetric. O(n^2) time; memory O(n) and a few blocks beside ``D``.
+    Raises ``InputError`` unless ``D`` is square, finite and symmetric. O(n^2) time, a few blocks of memory.
     """
-    lengths = check_matrix(D, "D")
+    lengths = check_matrix(D, name)
     if lengths.shape[0] != lengths.shape[1]:
-        raise InputError("D", got=f"shape {lengths.shape}", expected="a square matrix of pairwise lengths")
+        raise InputError(name, got=f"shape {lengths.shape}", expected="a square matrix of pairwise lengths")
     for block in row_blocks(*lengths.shape):
         if not np.allclose(lengths[block], lengths[:, block].T, rtol=1e-6, atol=1e-12):
-            raise InputError("D", got="an asymmetric matrix", expected="D[i, j] == D[j, i]", remedy="average D and D.T")
+            raise InputError(name, got="an asymmetric matrix", expected="[i, j] == [j, i]", remedy="average D and D.T")
     return _sorted(*prim(np.ascontiguousarray(lengths, dtype=np.float64), dense=True))
 
 
