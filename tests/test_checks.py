@@ -1,7 +1,11 @@
 """Validation at the door."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import NotFittedError
 
 from spaceform import checks
 from spaceform.errors import InputError, MissingExtraError
@@ -19,7 +23,8 @@ from spaceform.rng import as_generator, derive_seed
         ([["a", "b"]], "numeric"),
         ([[1.0], [2.0, 3.0]], "numeric"),
         (None, "numeric"),
-        ([[1 + 2j]], "numeric"),
+        ([[1 + 2j]], "Complex data not supported"),
+        (sparse.eye_array(3), "toarray"),
     ],
 )
 def test_check_matrix_refuses(X, words):
@@ -35,6 +40,21 @@ def test_check_matrix_keeps_float32_and_huge_values():
     assert checks.check_matrix(np.full((1, 4), 1e308)).shape == (1, 4)
     with pytest.raises(InputError, match="3 columns"):
         checks.check_matrix(X, width=3)
+
+
+def test_rows_of_an_estimator_keep_width_and_names():
+    model = DummyClassifier()
+    frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    assert checks.check_rows(model, frame, fitting=True).dtype == np.float64
+    assert model.n_features_in_ == 2
+    assert list(model.feature_names_in_) == ["a", "b"]
+    checks.check_rows(model, frame, fitting=False)
+    with pytest.raises(ValueError, match="feature names"):
+        checks.check_rows(model, frame[["b", "a"]], fitting=False)
+    with pytest.raises(ValueError, match="expecting 2 features"):
+        checks.check_rows(model, frame[["a"]].rename(columns={"a": 0}), fitting=False)
+    with pytest.raises(NotFittedError):
+        checks.check_rows(DummyClassifier(), frame, fitting=False)
 
 
 def test_partial_labels():

@@ -28,12 +28,16 @@ def check_matrix(
     another width than ``width``, is not numeric, or holds NaN or an infinity (the first bad row is named).
     O(n d) time, no copy when nothing has to be converted.
     """
+    if hasattr(X, "toarray"):
+        raise InputError(name, got="a sparse matrix", expected="a dense array", remedy="pass X.toarray()")
     try:
         array = np.asarray(X)
         if array.dtype.kind == "O" and X is not None:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(name, got=_describe(X), expected="a numeric array of shape (n, d)") from error
+    if array.dtype.kind == "c":
+        raise InputError(name, got="complex numbers", expected="real numbers: Complex data not supported")
     if array.dtype.kind not in "fiub":
         raise InputError(name, got=_describe(X), expected="a numeric array of shape (n, d)")
     if array.ndim != 2:
@@ -41,10 +45,14 @@ def check_matrix(
             name,
             got=f"an array of shape {array.shape}",
             expected="shape (n, d)",
-            remedy="reshape it to one row per item",
+            remedy="Reshape your data to one row per item",
         )
-    if array.shape[0] < min_rows or array.shape[1] == 0:
-        raise InputError(name, got=f"shape {array.shape}", expected=f"at least {min_rows} row(s) and 1 column")
+    if array.shape[0] < min_rows:
+        found = f"{array.shape[0]} sample(s) (shape {array.shape})"
+        raise InputError(name, got=found, expected=f"at least {min_rows} row(s) and 1 column")
+    if array.shape[1] == 0:
+        found = f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required"
+        raise InputError(name, got=found, expected="at least 1 column")
     if width is not None and array.shape[1] != width:
         raise InputError(name, got=f"{array.shape[1]} columns", expected=f"{width} columns")
     target = dtype or (np.float32 if array.dtype in (np.float32, np.float16) else np.float64)
@@ -60,6 +68,22 @@ def check_matrix(
             remedy="drop or impute such rows",
         )
     return array
+
+
+def check_rows(estimator: Any, X: Any, *, fitting: bool, min_rows: int = 1) -> FloatArray:
+    """Return the rows given to a scikit-learn estimator as :func:`check_matrix` does, held to what it was fitted on.
+
+    While ``fitting`` the width and the column names (of a data frame) are recorded in ``n_features_in_`` and
+    ``feature_names_in_``; later calls compare them. Raises scikit-learn's ``NotFittedError`` before the fit, its
+    ``ValueError`` for another width or other names, and ``InputError`` as :func:`check_matrix`.
+    """
+    from sklearn.utils.validation import check_is_fitted, validate_data
+
+    if not fitting:
+        check_is_fitted(estimator)
+    rows = check_matrix(X, min_rows=min_rows)
+    validate_data(estimator, X if hasattr(X, "columns") else rows, reset=fitting, skip_check_array=True)
+    return rows
 
 
 def check_labels(y: ArrayLike, n: int, name: str = "y") -> np.ndarray:
