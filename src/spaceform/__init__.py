@@ -14,13 +14,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HERE = Path(__file__).parent
-_INNER = frozenset({"__init__", "__main__", "checks", "cli", "rng", "space", "types"})
-"""Modules that are not offered as attributes: the house's own, and those whose content is."""
+_INNER = frozenset({"__init__", "__main__", "checks", "cli", "rng", "types"})
+"""Modules that are not offered as attributes; neither are ``space`` and its parts, whose content is."""
 
 
 def _packages() -> dict[str, str]:
     names = {path.stem for path in _HERE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    return {name: f"spaceform.{name}" for name in names - _INNER}
+    return {name: f"spaceform.{name}" for name in names - _INNER if not name.startswith("space")}
 
 
 def _verbs() -> dict[str, str]:

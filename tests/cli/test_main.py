@@ -96,8 +96,8 @@ def test_a_file_error_names_the_path(run_verb, tmp_path):
 
 
 def test_a_permission_error_names_the_path():
-    status, line = entry.explain(PermissionError(errno.EACCES, "Permission denied", "/root/space"), [])
-    assert (status, line) == (2, "/root/space: Permission denied")
+    status, line = entry.explain(PermissionError(errno.EACCES, "Permission denied", "/srv/space"), [])
+    assert (status, line) == (2, "/srv/space: Permission denied")
 
 
 def test_a_full_disk_is_named_by_the_arguments(tmp_path, monkeypatch):
