@@ -51,8 +51,10 @@ def test_rows_of_an_estimator_keep_width_and_names():
     checks.check_rows(model, frame, fitting=False)
     with pytest.raises(ValueError, match="feature names"):
         checks.check_rows(model, frame[["b", "a"]], fitting=False)
+    plain = DummyClassifier()
+    checks.check_rows(plain, frame.to_numpy(), fitting=True)
     with pytest.raises(ValueError, match="expecting 2 features"):
-        checks.check_rows(model, frame[["a"]].rename(columns={"a": 0}), fitting=False)
+        checks.check_rows(plain, frame[["a"]].to_numpy(), fitting=False)
     with pytest.raises(NotFittedError):
         checks.check_rows(DummyClassifier(), frame, fitting=False)
 
