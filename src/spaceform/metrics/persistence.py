@@ -20,7 +20,8 @@ from spaceform.checks import check_choice, check_integer, check_matrix, check_re
 from spaceform.errors import InputError
 from spaceform.ops.pairs import l2_normalize
 from spaceform.ops.spanning import euclidean_mst, matrix_mst
-from spaceform.types import FloatArray, IntArray
+from spaceform.rng import as_generator
+from spaceform.types import FloatArray, IntArray, RandomState
 
 STATISTICS = ("mean", "median", "quantile", "trimmed", "entropy", "gap", "n_long")
 METRICS = ("euclidean", "cosine")
@@ -72,7 +73,12 @@ def h0_persistence(
 
 
 def persistence_score(
-    p: ArrayLike, statistic: str = "mean", *, normalize: bool = True, quantile: float | None = None, tau: float = 0.5
+    p: ArrayLike,
+    statistic: str = "mean",
+    *,
+    normalize: bool = True,
+    quantile: float | None = None,
+    threshold: float = 0.5,
 ) -> float:
     """Return one number for lifetimes ``p``, in any order; with ``normalize`` they are divided by the longest first.
 
@@ -84,8 +90,8 @@ def persistence_score(
       1% of far rows can't set the scale; in turn it is blind to as few merges of clusters.
     - ``entropy``: ``-sum r_i ln r_i / ln(n - 1)`` with ``r = p / sum p``: persistent entropy, in [0, 1].
     - ``gap``: the largest step between neighbouring lifetimes, ``max_j u_j - u_(j+1)``: LARGE when clustered.
-    - ``n_long``: how many ``u_i >= tau``, plus 1: components that live long. With ``normalize=False`` ``tau``
-      is a distance.
+    - ``n_long``: how many ``u_i >= threshold``, plus 1: components that live long. With ``normalize=False``
+      ``threshold`` is a distance.
 
     All are invariant to order, rotation, translation and (normalised) scale, and depend on n: compare scores
     only at equal n. Raises ``InputError`` for fewer than 2 lifetimes, negative ones and, when normalising, for
@@ -116,7 +122,7 @@ def persistence_score(
         r = u[u > 0] / u.sum()
         return float(-(r * np.log(r)).sum() / np.log(len(u)))
     if statistic == "n_long":
-        return float((u >= check_real(tau, "tau", low=0)).sum() + 1)
+        return float((u >= check_real(threshold, "threshold", low=0)).sum() + 1)
     if statistic == "gap":
         return float((u[:-1] - u[1:]).max())
     return float(np.median(u) if statistic == "median" else u.mean())
@@ -137,9 +143,9 @@ def estimate_n_components(p: ArrayLike, k_max: int) -> int:
     return int(gaps[:k_max].argmax()) + 2
 
 
-def column_shuffled(X: FloatArray, rng: np.random.Generator) -> FloatArray:
+def column_shuffled(X: FloatArray, random_state: RandomState = 0) -> FloatArray:
     """Return ``X`` with each column in an order of its own: same marginals, no clusters. The control of any score."""
-    return rng.permuted(X, axis=0)
+    return as_generator(random_state).permuted(X, axis=0)
 
 
 def _check_lifetimes(p: ArrayLike) -> FloatArray:
