@@ -220,7 +220,7 @@ def test_two_columns_of_one_name_are_refused():
         ([[1.0], [math.inf]], "first in row 1"),
         ([[1e300]], "beyond float32"),
         (np.zeros((0, 3)), "at least 1 row"),
-        (np.zeros((3, 0)), "at least 1 row"),
+        (np.zeros((3, 0)), "at least 1 column"),
         ([1.0, 2.0], r"shape \(n, d\)"),
         ([["a"]], "numeric"),
         (None, "vectors"),

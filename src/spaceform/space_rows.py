@@ -203,7 +203,11 @@ def _check_length(name: str, got: int, n: int) -> None:
 
 
 def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listed(values: Any, name: str) -> list[Any]:
