@@ -100,7 +100,7 @@ def test_rows_on_a_known_centre_are_never_seeds(seed: int, power: float) -> None
     rng = np.random.default_rng(seed)
     known = rng.normal(size=(2, 3)) * 100
     X = np.vstack([np.repeat(known, 20, axis=0), rng.normal(size=(5, 3))])
-    seeds = seed_centers(X, 4, known=known, power=power, random_state=rng)
+    seeds = seed_centers(X, 4, known=known, init_power=power, random_state=rng)
     assert not (seeds[:, None] == known[None]).all(2).any()
 
 
@@ -108,7 +108,7 @@ def test_seeds_are_drawn_in_proportion_to_the_power_of_the_distance() -> None:
     X, known = np.array([[1.0], [3.0]]), np.array([[0.0]])
     rng = np.random.default_rng(0)
     for power, share in ((2.0, 0.9), (1.0, 0.75)):
-        draws = [seed_centers(X, 1, known=known, power=power, random_state=rng)[0, 0] for _ in range(4000)]
+        draws = [seed_centers(X, 1, known=known, init_power=power, random_state=rng)[0, 0] for _ in range(4000)]
         assert np.mean(np.array(draws) == 3) == pytest.approx(share, abs=0.02)
 
 

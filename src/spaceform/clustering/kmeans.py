@@ -67,7 +67,7 @@ def kmeans(
     trials = 2 + int(np.log(k)) if n_trials is None else n_trials
     best: KMeansResult | None = None
     for _ in range(n_init):
-        seeds = seed_centers(rows, k, known=fixed, power=init_power, n_trials=trials, random_state=rng)
+        seeds = seed_centers(rows, k, known=fixed, init_power=init_power, n_trials=trials, random_state=rng)
         found = _lloyd(rows, seeds, None, None, max_iter, tol)
         if best is None or found.inertia < best.inertia:
             best = found
@@ -80,18 +80,18 @@ def seed_centers(
     k: int,
     *,
     known: FloatArray | None = None,
-    power: float = 2.0,
+    init_power: float = 2.0,
     n_trials: int = 1,
     random_state: RandomState = None,
 ) -> FloatArray:
-    """Return ``k`` rows of ``X`` drawn one after the other with probability proportional to ``distance ** power``.
+    """Return ``k`` rows of ``X`` drawn one after the other with probability proportional to ``distance ** init_power``.
 
     The distance is that to the nearest centre so far, ``known (m, d)`` ones included; without any the first seed is
-    uniform. ``power=2`` is k-means++ (Arthur and Vassilvitskii, 2007); 1 is what the released code of NCD k-means
+    uniform. ``init_power=2`` is k-means++ (Arthur and Vassilvitskii, 2007); 1 is what the released code of NCD k-means
     does. Of ``n_trials`` candidates the one with the smallest remaining sum is kept. A row that sits on a centre is
     drawn only when all rows do. O(k n d n_trials).
     """
-    check_real(power, "power", low=0)
+    check_real(init_power, "init_power", low=0)
     check_integer(n_trials, "n_trials", low=1)
     rng = as_generator(random_state)
     squares = np.einsum("ij,ij->i", X, X)
@@ -105,14 +105,14 @@ def seed_centers(
         for center in known[1:]:
             np.minimum(nearest, _gaps(X, squares, center[None])[0], out=nearest)
     for index in range(first, k):
-        weights = np.cumsum(nearest ** (power / 2), dtype=np.float64)
+        weights = np.cumsum(nearest ** (init_power / 2), dtype=np.float64)
         if weights[-1] > 0:
             last = np.flatnonzero(nearest)[-1]
             drawn = np.minimum(np.searchsorted(weights, rng.random(n_trials) * weights[-1], side="right"), last)
         else:
             drawn = rng.integers(len(X), size=1)
         candidates = np.minimum(_gaps(X, squares, X[drawn]), nearest)
-        winner = int((candidates ** (power / 2)).sum(1, dtype=np.float64).argmin())
+        winner = int((candidates ** (init_power / 2)).sum(1, dtype=np.float64).argmin())
         seeds[index], nearest = X[drawn[winner]], candidates[winner]
     return seeds
 
