@@ -46,7 +46,7 @@ def direction(x: Rows) -> Rows:
 def ratio(function: Callable[[Rows], Rows], x: Rows) -> Rows:
     """Return ``function(x) / x`` with its limit 1 at 0 (for tanh, sin and their inverses), gradient 0 there."""
     xp = namespace(x)
-    inner = xp.where(x != 0, x, xp.ones_like(x))
+    inner = xp.where(x != 0, x, xp.ones_like(x) / 2)  # inside the domain of every inverse
     result: Rows = xp.where(x != 0, function(inner) / inner, xp.ones_like(x))
     return result
 

@@ -75,8 +75,9 @@ def karcher_mean(geometry: Curved, points: Rows, weights: Rows | None, start: Ro
         distances = geometry.distance(x[None], points)
         step = (share * geometry.log(x[None], points)).sum(0)
         bound = (share[:, 0] * geometry.steepness(distances)).sum()
+        scale = (share[:, 0] * distances).sum()
+        arrived = bool(geometry.length(x, step) <= tolerance * (scale + tolerance))
         x = geometry.exp(x, step / bound)
-        scale = float((share[:, 0] * distances).sum())
-        if float(geometry.length(x, step)) <= tolerance * max(scale, tolerance):
+        if arrived:
             break
     return x

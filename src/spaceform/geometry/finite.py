@@ -151,6 +151,8 @@ def describe_components(component: IntArray, labels: np.ndarray) -> str:
     """Return how many components there are, with size and first label of the largest, for a message."""
     sizes = np.bincount(component)
     largest = np.argsort(-sizes, kind="stable")[:SHOWN]
-    shown = [f"{labels[np.argmax(component == c)]!s} ({sizes[c]:,} label{'s' * (sizes[c] > 1)})" for c in largest]
+    shown = [
+        f"{labels[np.argmax(component == c)]!s} ({sizes[c]:,} label{'s' if sizes[c] > 1 else ''})" for c in largest
+    ]
     rest = f" and {len(sizes) - SHOWN:,} more" if len(sizes) > SHOWN else ""
     return f"{len(sizes):,} components: those of {', '.join(shown)}{rest}"

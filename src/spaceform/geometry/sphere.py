@@ -104,13 +104,13 @@ class Sphere:
         """
         average = weighted_average(points, weights)
         eps = float(namespace(points).finfo(points.dtype).eps)
-        if float(norm(average)[0]) <= 10 * eps:
+        if bool(norm(average)[0] <= 10 * eps):
             raise InputError("points", got="directions that balance out", expected="points with a mean direction")
         return karcher_mean(self, points, weights, direction(average))
 
     def check(self, x: Any) -> str | None:
         """Return why ``x`` does not hold unit rows, or None if it does."""
         reason = why_not_rows(x)
-        if reason is None and float(namespace(x).abs(norm(x) - 1).max() if x.shape[0] else 0) > UNIT_TOLERANCE:
+        if reason is None and bool((namespace(x).abs(norm(x) - 1) > UNIT_TOLERANCE).any()):
             reason = "a row is not of length 1"
         return reason

@@ -87,7 +87,9 @@ class TreeMetric(LabelMetric):
         weights = np.ones(len(ends)) if lengths is None else np.asarray(lengths, dtype=np.float64)
         if weights.shape != (len(ends),):
             raise InputError("lengths", got=f"shape {weights.shape}", expected=f"shape ({len(ends)},), one per edge")
-        start = 0 if root is None else int(np.flatnonzero(names == root)[0])
+        if root is not None and root not in names.tolist():
+            raise InputError("root", got=repr(root), expected="a label of the edges")
+        start = 0 if root is None else names.tolist().index(root)
         parent, length = _hang(ends, weights, names, start)
         return cls(parent, lengths=length, labels=names)
 

@@ -21,8 +21,8 @@ DISTANCE_BYTES = 512 * 2**20
 
 
 def tie_tolerance(dtype: np.dtype | type) -> float:
-    """Return the relative difference below which variances of this precision count as equal (1e-9; float32: 1e-5)."""
-    return 1e-5 if np.dtype(dtype).itemsize <= 4 else 1e-9
+    """Return the relative difference below which variances of this precision count as equal (1e-11; float32: 1e-5)."""
+    return 1e-5 if np.dtype(dtype).itemsize <= 4 else 1e-11
 
 
 def blocks(n: int, width: int, budget: int, itemsize: int = 8) -> Iterator[slice]:

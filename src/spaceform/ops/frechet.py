@@ -45,7 +45,7 @@ def frechet_mean(
     Parameters: ``weights (n, K)`` non-negative, no row all zero, of any scale; ``sq_dist (K, N)`` squared distances
     from the K weighted points to the N candidates; ``candidates`` ids (M,) that may be returned (None: all);
     ``return_variance`` adds the least sums ``(n,)``; ``tolerance`` the relative difference under which two sums tie
-    (None: 1e-9, in single precision 1e-5). Of tied candidates the lowest id is returned.
+    (None: 1e-11, in single precision 1e-5). Of tied candidates the lowest id is returned.
 
     Distances have to be squared: without, the result is the Frechet median, which on a path always is an end.
     Raises ``InputError`` for negative, NaN or infinite input, zero rows and disagreeing shapes.
