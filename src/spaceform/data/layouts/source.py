@@ -20,7 +20,7 @@ KINDS = ("vectors", "images", "texts")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Source:
-    """Rows from a user's file or folder, as ``vectors``, ``images`` or ``texts`` (named by ``kind``; texts may have pictures).
+    """Rows as ``vectors``, ``images`` or ``texts``, named by ``kind``; texts may have pictures beside them.
 
     ``vectors`` (n, d) float, finite; ``images`` (n, size, size, 3 or 4) uint8; ``texts`` n strings.
     ``attributes`` are columns of length n (lists, arrays or Arrow columns; None where a value is missing),
