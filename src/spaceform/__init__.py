@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spaceform.papers import Paper
 
 __version__ = "0.1.0"
 
@@ -35,9 +38,13 @@ def _classes() -> dict[str, str]:
 
     places = {}
     for paper in all_papers():
-        if (_HERE / "methods" / paper.purpose / f"{paper.module}.py").is_file():
+        if _method_file(paper).is_file():
             places.update(dict.fromkeys(paper.classes, f"spaceform.methods.{paper.purpose}.{paper.module}"))
     return places
+
+
+def _method_file(paper: Paper) -> Path:
+    return _HERE / "methods" / paper.purpose / f"{paper.module}.py"
 
 
 def _public() -> list[str]:

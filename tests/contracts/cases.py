@@ -1,0 +1,86 @@
+"""How the contract suites build each class cheaply, and on what.
+
+One entry per class that the package walk finds; ``test_estimators`` and ``test_losses`` fail for a class without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+def blobs(seed: int = 0, *, classes: int = 4, rows: int = 12, width: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``classes * rows`` rows around far centres, shuffled, and their labels; no row is zero."""
+    generator = np.random.default_rng(seed)
+    y = np.repeat(np.arange(classes), rows)
+    centers = 6 * generator.normal(size=(classes, width))
+    X = centers[y] + generator.normal(size=(len(y), width))
+    order = generator.permutation(len(y))
+    return X[order], y[order]
+
+
+def full_labels(y: np.ndarray) -> np.ndarray:
+    """Every row has its label."""
+    return y
+
+
+def partial_labels(y: np.ndarray) -> np.ndarray:
+    """The upper half of the classes is unlabelled: -1."""
+    return np.where(y > y.max() // 2, -1, y)
+
+
+def no_labels(y: np.ndarray) -> None:
+    """The estimator takes no labels."""
+
+
+@dataclass(frozen=True)
+class EstimatorCase:
+    """Settings that make a fit take milliseconds, and what the estimator wants.
+
+    ``required``: the names among ``settings`` that have no default. ``transductive``: predictions may depend on the
+    other rows. ``tolerance``: how far float32 and float64 input may lie apart. ``make`` builds settings that are
+    objects, afresh for every instance.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    labels: Callable[[np.ndarray], np.ndarray | None] = no_labels
+    required: tuple[str, ...] = ()
+    transductive: bool = False
+    tolerance: float = 1e-3
+    make: Callable[[], Mapping[str, Any]] = dict
+
+
+@dataclass(frozen=True)
+class LossCase:
+    """Settings of a loss, without random choices, because the gradient is compared with differences of values.
+
+    ``make`` builds settings that are objects, afresh for every instance.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    make: Callable[[], Mapping[str, Any]] = dict
+
+
+def _all_triplets() -> dict[str, Any]:
+    from spaceform.ops.triplets import Mining
+
+    return {"mining": Mining(strategy="all")}
+
+
+ESTIMATORS: dict[str, EstimatorCase] = {
+    "NCDKMeans": EstimatorCase({"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels),
+    "NCDSpectralClustering": EstimatorCase(
+        {"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels, transductive=True
+    ),
+    "LokiClassifier": EstimatorCase({"random_state": 0}, full_labels),
+}
+
+LOSSES: dict[str, LossCase] = {
+    "TripletLoss": LossCase(make=_all_triplets),
+}
+
+OTHER_CONTRACTS: dict[str, str] = {}
+"""Modules called with embeddings and labels that are no losses over one batch, each with what they are instead."""
