@@ -24,7 +24,14 @@ from spaceform.rng import as_generator
 from spaceform.types import FloatArray, IntArray, RandomState
 
 STATISTICS = ("mean", "median", "quantile", "trimmed", "entropy", "gap", "n_long")
+SCORES = tuple(statistic for statistic in STATISTICS if statistic != "n_long")
+"""The statistics that say how separated rows are; ``n_long`` counts."""
+
 METRICS = ("euclidean", "cosine")
+NORMALIZATIONS = ("l2", "layer", "none")
+FLAT = 1e-12
+"""Rows whose values spread less than this can't be scaled to unit variance."""
+
 BACKENDS = ("auto", "ripser", "gudhi")
 
 
@@ -143,9 +150,54 @@ def estimate_n_components(p: ArrayLike, k_max: int) -> int:
     return int(gaps[:k_max].argmax()) + 2
 
 
+def subsampled_lifetimes(
+    X: ArrayLike,
+    *,
+    n_subsample: int,
+    n_repeats: int = 5,
+    normalize: str = "l2",
+    min_component_size: int = 1,
+    random_state: RandomState = 0,
+) -> FloatArray:
+    """Return lifetimes ``(n_repeats, n_subsample - 1)`` of random subsamples of the rows of ``X (n, d)``.
+
+    Drawn without replacement within a subsample (copies would be components of lifetime 0); when ``n_subsample``
+    is n there is only one, ``(1, n - 1)``. ``normalize`` is ``l2`` (unit rows), ``layer`` (rows of mean 0 and
+    variance 1) or ``none``. Raises as :func:`h0_persistence`, and when ``n_subsample > n``.
+    """
+    rows = check_matrix(X, min_rows=3)
+    size = check_integer(n_subsample, "n_subsample", low=3)
+    repeats = check_integer(n_repeats, "n_repeats", low=1)
+    if size > len(rows):
+        raise InputError(
+            "n_subsample", got=size, expected=f"at most the {len(rows)} rows", remedy="lower it wherever you compare"
+        )
+    ready = _normalized(rows, normalize)
+    if size == len(rows):
+        return h0_persistence(ready, min_component_size=min_component_size)[None]
+    rng = as_generator(random_state)
+    samples = (np.sort(rng.choice(len(rows), size, replace=False)) for _ in range(repeats))
+    return np.stack([h0_persistence(ready[s], min_component_size=min_component_size) for s in samples])
+
+
 def column_shuffled(X: FloatArray, random_state: RandomState = 0) -> FloatArray:
     """Return ``X`` with each column in an order of its own: same marginals, no clusters. The control of any score."""
     return as_generator(random_state).permuted(X, axis=0)
+
+
+def _normalized(rows: FloatArray, how: str) -> FloatArray:
+    check_choice(how, "normalize", NORMALIZATIONS)
+    if how == "none":
+        return rows
+    exact = rows.astype(np.float64)
+    if how == "l2":
+        return l2_normalize(exact)
+    exact -= exact.mean(1, keepdims=True)
+    spread = exact.std(1, keepdims=True)
+    if (spread < FLAT).any():
+        row = int((spread[:, 0] < FLAT).argmax())
+        raise InputError("X", got=f"a row of equal values (row {row})", expected="rows that vary", remedy="use 'l2'")
+    return exact / spread
 
 
 def _check_lifetimes(p: ArrayLike) -> FloatArray:
