@@ -102,7 +102,9 @@ class Space:
         folder can't be written (what was there stays), ``SpaceFormatError`` when rows not yet read are damaged.
         """
         folder, payload = Path(path), self._payload
-        stored = write_space(folder, self._header, payload.schema(self.table), payload.row_groups(self.table))
+        stored = write_space(
+            folder, self._header, schema=payload.schema(self.table), groups=payload.row_groups(self.table)
+        )
         if payload.stored is not None and payload.stored.path.resolve() == stored.path.resolve():
             self._payload = replace(payload, stored=stored)
         return folder

@@ -142,14 +142,15 @@ class StoredRows:
             yield waiting
 
     def take(self, positions: IntArray, columns: Sequence[str]) -> pa.Table:
-        """Return columns of the rows at ``positions``, in that order; one row group is in memory at a time."""
+        """Return columns of the rows at ``positions``, in that order; reads only the row groups that hold some."""
         order = np.argsort(positions, kind="stable")
         ascending = positions[order]
         pieces, start = [], 0
-        for group in self.groups(columns):
-            low, high = np.searchsorted(ascending, [start, start + len(group)])
-            pieces.append(group.take(ascending[low:high] - start))
-            start += len(group)
+        for index, size in enumerate(self.group_sizes()):
+            low, high = np.searchsorted(ascending, [start, start + size])
+            if low < high:
+                pieces.append(self.read_group(index, columns).take(ascending[low:high] - start))
+            start += size
         return pa.concat_tables(pieces).take(np.argsort(order, kind="stable"))
 
     def column_bytes(self, column: str) -> int:

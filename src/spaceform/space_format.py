@@ -64,7 +64,7 @@ def _text_keys(value: object) -> bool:
     return all(map(_text_keys, value)) if isinstance(value, list | tuple) else True
 
 
-def write_space(folder: Path, header: Header, schema: pa.Schema, groups: Iterable[pa.Table]) -> StoredRows:
+def write_space(folder: Path, header: Header, *, schema: pa.Schema, groups: Iterable[pa.Table]) -> StoredRows:
     """Replace the Space in ``folder`` by a new one, or leave it as it was; other files there are not touched.
 
     Raises ``InputError`` when the folder can't be made or written (no rights, disk full) or holds a foreign

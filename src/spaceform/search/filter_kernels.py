@@ -27,7 +27,7 @@ _DAY = 86_400_000_000
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def compare(table: pa.Table, column: str, operator: str, literal: Literal) -> pa.ChunkedArray:
+def compare(table: pa.Table, column: str, *, operator: str, literal: Literal) -> pa.ChunkedArray:
     """Return ``column operator literal`` per row; null where the column is null or NaN.
 
     Integers, dates and timestamps are compared exactly, also with fractions and with numbers out of their range;

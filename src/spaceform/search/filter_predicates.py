@@ -81,7 +81,7 @@ class Comparison(Predicate):
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Compare."""
-        return kernels.compare(table, self.column, self.operator, self.value)
+        return kernels.compare(table, self.column, operator=self.operator, literal=self.value)
 
     def __str__(self) -> str:
         """Return the canonical text."""
@@ -132,8 +132,8 @@ class Between(Predicate):
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Compare with both ends."""
-        above = kernels.compare(table, self.column, ">=", self.low)
-        return pc.and_kleene(above, kernels.compare(table, self.column, "<=", self.high))
+        above = kernels.compare(table, self.column, operator=">=", literal=self.low)
+        return pc.and_kleene(above, kernels.compare(table, self.column, operator="<=", literal=self.high))
 
     def __str__(self) -> str:
         """Return the canonical text."""
