@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import spaceform.data
-from spaceform.data import clients
-from spaceform.data.archives import contents_digest
+from spaceform.data.fetching import clients
+from spaceform.data.fetching.archives import contents_digest
 from spaceform.data.registry import fetch, fetch_all, is_fetched, package, packages
 from spaceform.errors import DataUnavailableError, InputError
 

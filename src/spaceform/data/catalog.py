@@ -94,24 +94,48 @@ _PACKAGED = (
 
 _UCI = "CC-BY-4.0 (UCI repository)"
 _BENCHMARKS = (
-    Entry("image-folder", "layouts.identities:load_image_folder", None, "<class>/**/<picture>", licence="the owner's"),
+    Entry(
+        "image-folder",
+        "identities:load_image_folder",
+        None,
+        "<class>/**/<picture>",
+        licence="the owner's",
+    ),
     Entry(
         "lfw",
-        "layouts.lfw:load_lfw",
+        "lfw:load_lfw",
         13_233,
-        "faces, <Name>/<Name>_0001.jpg; layouts.lfw.read_pairs",
+        "faces, <Name>/<Name>_0001.jpg; layouts.benchmarks.lfw.read_pairs",
         licence="research",
     ),
-    Entry("cifar-100", "layouts.cifar:load_cifar100", 60_000, "train.bin and test.bin", licence="research, citation"),
-    Entry("uci-letter", "layouts.uci:load_letter_file", 20_000, "letter-recognition.data", licence=_UCI),
-    Entry("uci-optdigits", "layouts.uci:load_optdigits", 5_620, "optdigits.tra and .tes", licence=_UCI),
-    Entry("uci-pendigits", "layouts.uci:load_pendigits", 10_992, "pendigits.tra and .tes", licence=_UCI),
-    Entry("uci-mfeat", "layouts.uci:load_mfeat", 2_000, "mfeat-fac, or another view of the digits", licence=_UCI),
-    Entry("uci-cnae9", "layouts.uci:load_cnae9", 1_080, "CNAE-9.data", licence=_UCI),
-    Entry("uci-har", "layouts.uci:load_har", 10_299, "UCI HAR Dataset/{train,test}", licence=_UCI),
-    Entry("uci-uscensus", "layouts.uci:load_uscensus", 2_458_285, "USCensus1990.data.txt", licence=_UCI),
+    Entry(
+        "cifar-100",
+        "cifar:load_cifar100",
+        60_000,
+        "train.bin and test.bin",
+        licence="research, citation",
+    ),
+    Entry("uci-letter", "uci:load_letter_file", 20_000, "letter-recognition.data", licence=_UCI),
+    Entry("uci-optdigits", "uci:load_optdigits", 5_620, "optdigits.tra and .tes", licence=_UCI),
+    Entry("uci-pendigits", "uci:load_pendigits", 10_992, "pendigits.tra and .tes", licence=_UCI),
+    Entry(
+        "uci-mfeat",
+        "uci:load_mfeat",
+        2_000,
+        "mfeat-fac, or another view of the digits",
+        licence=_UCI,
+    ),
+    Entry("uci-cnae9", "uci:load_cnae9", 1_080, "CNAE-9.data", licence=_UCI),
+    Entry("uci-har", "uci:load_har", 10_299, "UCI HAR Dataset/{train,test}", licence=_UCI),
+    Entry("uci-uscensus", "uci:load_uscensus", 2_458_285, "USCensus1990.data.txt", licence=_UCI),
 )
-_ENTRIES = {entry.name: entry for entry in (*_PACKAGED, *(replace(entry, root="must") for entry in _BENCHMARKS))}
+_ENTRIES = {
+    entry.name: entry
+    for entry in (
+        *_PACKAGED,
+        *(replace(entry, home=f"layouts.benchmarks.{entry.home}", root="must") for entry in _BENCHMARKS),
+    )
+}
 
 
 def load(name: str, *, root: PathLike | None = None, progress: Progress = no_progress, **options: Any) -> Dataset:

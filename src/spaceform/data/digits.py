@@ -6,9 +6,9 @@ import gzip
 
 import numpy as np
 
-from spaceform.data.archives import read_member
-from spaceform.data.cache import Arrays, remembered
 from spaceform.data.dataset import Dataset
+from spaceform.data.fetching.archives import read_member
+from spaceform.data.fetching.cache import Arrays, remembered
 from spaceform.data.registry import fetch, package
 from spaceform.types import Progress, no_progress
 

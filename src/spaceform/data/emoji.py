@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.checks import check_choice, check_integer, require
-from spaceform.data.archives import read_member, read_members
-from spaceform.data.cache import Arrays, is_remembered, remembered
 from spaceform.data.dataset import Dataset
+from spaceform.data.fetching.archives import read_member, read_members
+from spaceform.data.fetching.cache import Arrays, is_remembered, remembered
 from spaceform.data.registry import fetch, fetch_all, package
 from spaceform.errors import InputError
 from spaceform.types import Progress, no_progress

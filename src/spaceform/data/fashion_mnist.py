@@ -6,10 +6,10 @@ import gzip
 
 import numpy as np
 
-from spaceform.data.archives import read_members
-from spaceform.data.cache import Arrays, remembered
 from spaceform.data.dataset import Dataset
-from spaceform.data.layouts.idx import parse_idx
+from spaceform.data.fetching.archives import read_members
+from spaceform.data.fetching.cache import Arrays, remembered
+from spaceform.data.layouts.benchmarks.idx import parse_idx
 from spaceform.data.registry import fetch, package
 from spaceform.types import Progress, no_progress
 

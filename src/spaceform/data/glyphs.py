@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.checks import require
-from spaceform.data.archives import read_members
-from spaceform.data.cache import Arrays, remembered
 from spaceform.data.dataset import Dataset
+from spaceform.data.fetching.archives import read_members
+from spaceform.data.fetching.cache import Arrays, remembered
 from spaceform.data.registry import fetch, package
 from spaceform.errors import InputError
 from spaceform.types import PathLike, Progress, no_progress

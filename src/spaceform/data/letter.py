@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from spaceform.checks import require
-from spaceform.data.archives import read_member
-from spaceform.data.cache import Arrays, remembered
 from spaceform.data.dataset import Dataset
+from spaceform.data.fetching.archives import read_member
+from spaceform.data.fetching.cache import Arrays, remembered
 from spaceform.data.registry import fetch, package
 from spaceform.types import Progress, no_progress
 

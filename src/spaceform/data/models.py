@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from spaceform.checks import check_choice
-from spaceform.data.archives import read_members
-from spaceform.data.cache import cache_folder, exclusive, scratch, sha256
+from spaceform.data.fetching.archives import read_members
+from spaceform.data.fetching.cache import cache_folder, exclusive, scratch, sha256
 from spaceform.data.registry import fetch, is_fetched, package
 from spaceform.errors import DataUnavailableError
 from spaceform.types import Progress, no_progress

@@ -15,9 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from spaceform.data.archives import contents_digest
-from spaceform.data.cache import cache_folder, cache_root, exclusive, scratch, sha256
-from spaceform.data.clients import ClientError, download, order_line
+from spaceform.data.fetching.archives import contents_digest
+from spaceform.data.fetching.cache import cache_folder, cache_root, exclusive, scratch, sha256
+from spaceform.data.fetching.clients import ClientError, download, order_line
 from spaceform.errors import DataUnavailableError, InputError
 from spaceform.types import Progress, no_progress
 
@@ -121,13 +121,13 @@ def _download(wanted: Package, folder: Path, progress: Progress) -> Path:
         progress(f"fetch {wanted.name}", min(seen, wanted.size), wanted.size)
 
     try:
-        return download(wanted.kind, wanted.name, wanted.version, folder, tick)
+        return download(wanted.kind, wanted.name, wanted.version, folder=folder, tick=tick)
     except ClientError as error:
         if wanted.kind != "deb" or not wanted.contents or "was not found" not in str(error):
             raise
         pinned = f"apt does not offer {wanted.name} {wanted.version} (any more)"
     try:
-        return download(wanted.kind, wanted.name, "", folder, tick)
+        return download(wanted.kind, wanted.name, "", folder=folder, tick=tick)
     except ClientError as error:
         raise ClientError(f"{pinned}, nor another version: {error}") from error
 

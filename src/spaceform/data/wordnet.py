@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spaceform.checks import check_choice, check_integer
-from spaceform.data.archives import read_members
-from spaceform.data.cache import Arrays, remembered
 from spaceform.data.dataset import Dataset
+from spaceform.data.fetching.archives import read_members
+from spaceform.data.fetching.cache import Arrays, remembered
 from spaceform.data.registry import fetch, package
 from spaceform.types import IntArray, Progress, no_progress
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spaceform.data import cache as caching
-from spaceform.data.cache import cache_folder, cache_root, exclusive, is_remembered, remembered, scratch
+from spaceform.data.fetching import cache as caching
+from spaceform.data.fetching.cache import cache_folder, cache_root, exclusive, is_remembered, remembered, scratch
 from spaceform.errors import DataUnavailableError
 
 arrays = hnp.arrays(
@@ -130,7 +130,7 @@ def test_one_builds_and_the_others_wait(cache):
 
 HOLDER = """
 import sys
-from spaceform.data.cache import exclusive
+from spaceform.data.fetching.cache import exclusive
 with exclusive("x"):
     print("held", flush=True)
     sys.stdin.read()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spaceform.checks import check_choice, check_integer
 from spaceform.data.dataset import Dataset
-from spaceform.data.layouts.bench_folder import (
+from spaceform.data.layouts.benchmarks.text_files import (
     bad_line,
     benchmark_file,
     parse_numbers,
@@ -39,7 +39,7 @@ def load_letter_file(root: PathLike, *, progress: Progress = no_progress) -> Dat
     for number, line in text_lines(path):
         letter, _, numbers = line.partition(",")
         if not ("A" <= letter <= "Z" and len(letter) == 1):
-            raise bad_line(path, number, line, "a capital letter, then 16 numbers")
+            raise bad_line(path, number, line, expected="a capital letter, then 16 numbers")
         letters.append(ord(letter) - ord("A"))
         rows.append(numbers)
     X = parse_numbers(rows, path, separator=",", columns=16)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spaceform.data.dataset import Dataset
-from spaceform.data.layouts.bench_folder import bad_line, benchmark_file, text_lines
+from spaceform.data.layouts.benchmarks.text_files import bad_line, benchmark_file, text_lines
 from spaceform.data.layouts.images import read_image_folder
 from spaceform.data.layouts.source import existing, shown
 from spaceform.errors import InputError
@@ -86,7 +86,9 @@ def read_pairs(path: PathLike, faces: Dataset) -> Pairs:
             name1, first, name2, second = field
             ends.append((row[name1, int(first)], row[name2, int(second)]))
         except (ValueError, KeyError) as error:
-            raise bad_line(place, number, line, "'name i j' or 'name1 i name2 j' of pictures in the set") from error
+            raise bad_line(
+                place, number, line, expected="'name i j' or 'name1 i name2 j' of pictures in the set"
+            ) from error
         same.append(name1 == name2)
     both = np.array(ends, dtype=np.int64)
     return Pairs(both[:, 0], both[:, 1], np.array(same), np.arange(len(same)) // (2 * each))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spaceform.data.dataset import Dataset
-from spaceform.data.layouts.bench_folder import benchmark_file, text_lines
+from spaceform.data.layouts.benchmarks.text_files import benchmark_file, text_lines
 from spaceform.data.layouts.source import existing, shown
 from spaceform.errors import InputError
 from spaceform.types import PathLike, Progress, no_progress

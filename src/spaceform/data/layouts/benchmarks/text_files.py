@@ -65,7 +65,7 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(shown(path), got=f"a file that can't be read: {error}", expected="UTF-8 text") from error
 
 
-def bad_line(path: Path, number: int, line: str, expected: str) -> InputError:
+def bad_line(path: Path, number: int, line: str, *, expected: str) -> InputError:
     """Return the error for line ``number`` of a file."""
     return InputError(f"{shown(path)}, line {number}", got=repr(line[:60]), expected=expected)
 

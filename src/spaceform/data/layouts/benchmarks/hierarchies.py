@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spaceform.data.layouts.bench_folder import bad_line, text_lines
+from spaceform.data.layouts.benchmarks.text_files import bad_line, text_lines
 from spaceform.data.layouts.source import existing, shown
 from spaceform.errors import InputError
 from spaceform.types import IntArray, PathLike
@@ -69,10 +69,10 @@ def read_superclasses(path: PathLike) -> LabelGraph:
         above, tab, below = line.replace("_", " ").partition("\t")
         members = [name.strip() for name in below.split(",") if name.strip()]
         if not tab or not above.strip() or not members:
-            raise bad_line(place, number, line, "'superclass<TAB>class, class, ...'")
+            raise bad_line(place, number, line, expected="'superclass<TAB>class, class, ...'")
         for name in (above.strip(), *members):
             if name in names:
-                raise bad_line(place, number, line, f"every name once; {name!r} was there before")
+                raise bad_line(place, number, line, expected=f"every name once; {name!r} was there before")
             names[name] = len(names)
         edges.append((0, names[above.strip()]))
         edges += [(names[above.strip()], names[name]) for name in members]
@@ -92,7 +92,7 @@ def read_edges(path: PathLike) -> LabelGraph:
     for number, line in text_lines(place):
         field = line.split()
         if len(field) != 2 or field[0] == field[1]:
-            raise bad_line(place, number, line, "'parent child', two different names")
+            raise bad_line(place, number, line, expected="'parent child', two different names")
         above, below = (names.setdefault(name, len(names)) for name in field)
         edges[above, below] = None
     return _graph(place, names, list(edges))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spaceform.checks import check_integer
-from spaceform.data.layouts.bench_folder import bad_line, text_lines
+from spaceform.data.layouts.benchmarks.text_files import bad_line, text_lines
 from spaceform.data.layouts.source import existing, shown
 from spaceform.errors import InputError
 from spaceform.types import IntArray, PathLike, Progress, no_progress
@@ -49,7 +49,7 @@ def read_lshtc(path: PathLike, *, max_rows: int | None = None, progress: Progres
         try:
             found, column, count = _parse(line)
         except ValueError as error:
-            raise bad_line(place, number, line, "'label, label feature:count feature:count'") from error
+            raise bad_line(place, number, line, expected="'label, label feature:count feature:count'") from error
         labels.append(found)
         columns.append(column)
         counts.append(count)

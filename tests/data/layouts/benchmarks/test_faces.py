@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spaceform import data
-from spaceform.data.layouts.lfw import read_pairs
+from spaceform.data.layouts.benchmarks.lfw import read_pairs
 from spaceform.errors import InputError
 
 

@@ -36,7 +36,7 @@ def order_line(kind: str, name: str, version: str) -> str:
     }[kind]
 
 
-def download(kind: str, name: str, version: str, folder: Path, tick: Callable[[int], None]) -> Path:
+def download(kind: str, name: str, version: str, *, folder: Path, tick: Callable[[int], None]) -> Path:
     """Let the client of this kind ("pip", "npm" or "deb") download one package into the empty ``folder``.
 
     For "deb" an empty ``version`` means the one that apt offers. ``tick`` is called about twice a second with the

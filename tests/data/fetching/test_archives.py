@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceform.data.archives import contents_digest, read_member, read_members
+from spaceform.data.fetching.archives import contents_digest, read_member, read_members
 from spaceform.errors import DataUnavailableError
 
 names = st.text("abc/._-", min_size=1, max_size=12).filter(

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform import data
-from spaceform.data.layouts.hierarchies import read_class_index, read_edges, read_superclasses
-from spaceform.data.layouts.idx import parse_idx
-from spaceform.data.layouts.lshtc import read_lshtc
+from spaceform.data.layouts.benchmarks.hierarchies import read_class_index, read_edges, read_superclasses
+from spaceform.data.layouts.benchmarks.idx import parse_idx
+from spaceform.data.layouts.benchmarks.lshtc import read_lshtc
 from spaceform.errors import InputError
 
 
