@@ -13,7 +13,7 @@ from spaceform.errors import InputError
 from spaceform.training import separability_monitor
 from spaceform.training.checkpoint import Checkpoint
 from spaceform.training.loop import train
-from spaceform.training.separability_monitor import SeparabilityMonitor
+from spaceform.training.separability_monitor import PlateauRule, SeparabilityMonitor
 
 ROWS = np.random.default_rng(0).normal(size=(120, 16))
 Y = np.arange(120) % 4
@@ -26,6 +26,7 @@ def embeddings(gap):
 def watch(scores, monkeypatch, **options):
     """Let a monitor see these scores instead of computing them."""
     queue = iter(scores)
+    monkeypatch.setattr(separability_monitor, "subsampled_lifetimes", lambda rows, **_: [rows])
     monkeypatch.setattr(separability_monitor, "persistence_score", lambda p, statistic: next(queue))
     monitor = SeparabilityMonitor(**options)
     for _ in scores:
@@ -50,6 +51,15 @@ def test_once_stopped_always_stopped(monkeypatch):
     monitor = watch([1, 1, 1, 1, 5, 5], monkeypatch, window=1)
     assert [state.stop for state in monitor.history_] == [False, False, False, True, True, True]
     assert monitor.best_epoch_ == 4
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from([1.0, 1.01, 1.1, 2.0]), min_size=1, max_size=12), st.integers(1, 3), st.integers(1, 3))
+def test_the_rule_alone_stops_where_the_monitor_does(scores, window, patience):
+    with pytest.MonkeyPatch.context() as patch:
+        monitor = watch(scores, patch, window=window, patience=patience)
+    stops = [state.epoch for state in monitor.history_ if state.stop]
+    assert PlateauRule(window=window, patience=patience).first(scores) == next(iter(stops), None)
 
 
 def test_min_epochs_and_patience(monkeypatch):

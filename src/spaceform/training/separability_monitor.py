@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -15,6 +15,44 @@ from spaceform.metrics.persistence import NORMALIZATIONS, SCORES, persistence_sc
 
 TINY = 1e-12
 """Scores this small count as 0 when a change is divided by them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlateauRule:
+    """When a curve has stopped changing: its trailing mean over ``window`` epochs changed by less than ``tol`` of
+    itself ``patience`` times in a row, and at least ``min_epochs`` have passed. A construction of this library.
+
+    Raises ``InputError`` for values that make no sense.
+    """
+
+    window: int = 3
+    tol: float = 0.02
+    patience: int = 3
+    min_epochs: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("window", "patience", "min_epochs"):
+            check_integer(getattr(self, name), name, low=1)
+        check_real(self.tol, "tol", low=0)
+
+    def smoothed(self, scores: Sequence[float]) -> float:
+        """Return the mean of the last ``window`` scores (of all, if there are fewer)."""
+        return float(np.mean(scores[-self.window :]))
+
+    def change(self, before: float, after: float) -> float:
+        """Return the change of the smoothed score relative to what it was."""
+        return abs(after - before) / max(abs(before), TINY)
+
+    def first(self, scores: Sequence[float]) -> int | None:
+        """Return the first epoch (from 1) at which the rule says stop, or None."""
+        calm, before = 0, None
+        for epoch in range(1, len(scores) + 1):
+            after = self.smoothed(scores[:epoch])
+            calm = calm + 1 if before is not None and self.change(before, after) < self.tol else 0
+            if calm >= self.patience and epoch >= self.min_epochs:
+                return epoch
+            before = after
+        return None
 
 
 @dataclass(frozen=True)
@@ -35,13 +73,12 @@ class MonitorState:
 class SeparabilityMonitor:
     """Watch the score of the same unlabelled rows after every epoch and say when it has stopped changing.
 
-    The rule, a construction of this library: the score is averaged over the last ``window`` epochs; when that mean
-    changed by less than ``tol`` of itself ``patience`` times in a row, and at least ``min_epochs`` have passed,
-    stop and keep that epoch. With ``band`` a change must also lie within one standard deviation of the subsamples.
+    When :class:`PlateauRule` finds the plateau, stop and keep that epoch. With ``band`` a change must also lie within
+    one standard deviation of the subsamples.
 
     Parameters
     ----------
-    window, tol, patience, min_epochs : the rule above.
+    window, tol, patience, min_epochs : of the rule.
     n_subsample, n_repeats : score that many subsamples of so many rows, the same rows every epoch; None for all rows.
     band : ask for the confidence band too; needs ``n_subsample`` and two repeats.
     statistic, normalize, min_component_size, random_state : as in ``ClassSeparability``.
@@ -87,10 +124,7 @@ class SeparabilityMonitor:
         min_component_size: int = 1,
         random_state: int = 0,
     ) -> None:
-        self.window = check_integer(window, "window", low=1)
-        self.tol = check_real(tol, "tol", low=0)
-        self.patience = check_integer(patience, "patience", low=1)
-        self.min_epochs = check_integer(min_epochs, "min_epochs", low=1)
+        self.rule = PlateauRule(window=window, tol=tol, patience=patience, min_epochs=min_epochs)
         self.n_subsample = None if n_subsample is None else check_integer(n_subsample, "n_subsample", low=3)
         self.n_repeats = check_integer(n_repeats, "n_repeats", low=1)
         self.band = bool(band)
@@ -152,21 +186,17 @@ class SeparabilityMonitor:
     def _append(self, scores: list[float]) -> None:
         self._scores.append(scores)
         means = [float(np.mean(epoch)) for epoch in self._scores]
-        smoothed = float(np.mean(means[-self.window :]))
+        smoothed = self.rule.smoothed(means)
         std = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
-        change = None
-        if self.history_:
-            before = self.history_[-1].smoothed
-            change = abs(smoothed - before) / max(abs(before), TINY)
+        change = self.rule.change(self.history_[-1].smoothed, smoothed) if self.history_ else None
         state = MonitorState(len(means), means[-1], std, smoothed, change, stop=False)
-        recent = [*self.history_, state][-self.patience :]
-        still = len(means) >= self.min_epochs and all(map(self._is_still, recent))
-        stop = still or any(past.stop for past in self.history_)
-        self.history_.append(replace(state, stop=stop))
+        recent = [*self.history_, state][-self.rule.patience :]
+        still = len(means) >= self.rule.min_epochs and all(map(self._is_still, recent))
+        self.history_.append(replace(state, stop=still or any(past.stop for past in self.history_)))
 
     def _is_still(self, state: MonitorState) -> bool:
         inside = state.std is None or not self.band or (state.change or 0) * state.smoothed <= state.std
-        return state.change is not None and state.change < self.tol and inside
+        return state.change is not None and state.change < self.rule.tol and inside
 
 
 @final
