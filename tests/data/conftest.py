@@ -7,10 +7,13 @@ import stat
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from spaceform.data import registry
 from spaceform.data.registry import Package
 
 
@@ -56,6 +59,22 @@ class Stub:
         return self._log.read_text().splitlines() if self._log.exists() else []
 
 
+@pytest.fixture
+def place(cache, monkeypatch):
+    """Return a function that puts small stand-ins for pinned packages into the cache, under their own pins."""
+    monkeypatch.setenv("SPACEFORM_OFFLINE", "1")
+    table = dict(registry.packages())
+    monkeypatch.setattr(registry, "packages", lambda: table)
+
+    def put(key, content):
+        digest = hashlib.sha256(content).hexdigest()
+        table[key] = replace(table[key], sha256=digest, size=len(content), contents="")
+        table[key].path.parent.mkdir(parents=True, exist_ok=True)
+        table[key].path.write_bytes(content)
+
+    return put
+
+
 @pytest.fixture(scope="session")
 def leave():
     """Return a function that gives the line of a stub which leaves a file in the working folder."""
@@ -70,8 +89,8 @@ def make_package():
 
 @pytest.fixture(scope="session")
 def pack():
-    """Return functions ``tar``, ``deb`` and ``wheel`` that pack {name: bytes}."""
-    return SimpleNamespace(tar=_pack_tar, deb=_pack_deb, wheel=_pack_wheel)
+    """Return functions ``tar``, ``tgz``, ``deb`` and ``wheel`` that pack {name: bytes}."""
+    return SimpleNamespace(tar=_pack_tar, tgz=partial(_pack_tar, mode="w:gz"), deb=_pack_deb, wheel=_pack_wheel)
 
 
 def _leave(name, content):

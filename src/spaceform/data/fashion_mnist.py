@@ -13,7 +13,8 @@ from spaceform.data.layouts.benchmarks.idx import parse_idx
 from spaceform.data.registry import fetch, package
 from spaceform.types import Progress, no_progress
 
-_RECIPE = 1
+_RECIPE = 2
+_PARTS = {"train": "train", "t10k": "test"}  # in file names: as attribute
 _CLASSES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 
 
@@ -31,13 +32,13 @@ def load_fashion_mnist(*, progress: Progress = no_progress) -> Dataset:
             for name, content in read_members(fetch(source, progress), lambda name: name.endswith("-ubyte.gz"))
         }
         progress("read Fashion-MNIST", 1, 1)
+        images, labels = ([found[f"{part}-{kind}"] for part in _PARTS] for kind in ("images-idx3", "labels-idx1"))
         return {
-            "X": np.concatenate([found["train-images-idx3"], found["t10k-images-idx3"]]),
-            "y": np.concatenate([found["train-labels-idx1"], found["t10k-labels-idx1"]]).astype(np.int64),
+            "X": np.concatenate(images),
+            "y": np.concatenate(labels).astype(np.int64),
+            "split": np.repeat(list(_PARTS.values()), [len(part) for part in labels]),
         }
 
     arrays = remembered("fashion-mnist", {"recipe": _RECIPE, "source": source.sha256}, build)
-    split = np.repeat(["train", "test"], [60_000, 10_000])
-    return Dataset(
-        "fashion-mnist", arrays["X"], arrays["y"], list(_CLASSES), {"split": split}, source.licence, source.title
-    )
+    attributes = {"split": arrays["split"]}
+    return Dataset("fashion-mnist", arrays["X"], arrays["y"], list(_CLASSES), attributes, source.licence, source.title)

