@@ -1,0 +1,210 @@
+"""Texts made from what the repository knows: records, results, verbs, modules. Pure functions; nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import spaceform
+from spaceform import papers
+from spaceform.cli.main import verbs
+from spaceform.data import describe
+from spaceform.papers import PURPOSES, UNVERIFIED, Paper
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(spaceform.__file__).parent
+SIGNS = {"reproduced": "✓", "weaker": "~", "not reproduced": "✗", "contradicted": "✗✗"}
+
+Result = Mapping[str, Any]
+
+
+def read_results(folder: Path = ROOT / "results") -> dict[str, Result]:
+    """Return the results at laptop scale by slug, those only that were run for the record as it is."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result.get("finished") and result["slug"] == path.stem:
+            found[result["slug"]] = result
+    return found
+
+
+def claims_table(results: Mapping[str, Result]) -> str:
+    """Return one row per paper that has a method: what its claim asks first, what came out, and the verdicts."""
+    rows = []
+    for paper in built_papers():
+        result = results.get(paper.slug)
+        comparisons = paper.claim.comparisons
+        first = comparisons[0].name if comparisons else "not fixed yet"
+        outcome = by_name(result).get(first) if result else None
+        figures = interval(outcome) if outcome else ""
+        verdicts = [verdict(result, "mechanism"), verdict(result, "accuracy")] if result else ["not run", "not run"]
+        rows.append([f"`{paper.slug}`", paper.method, first, figures, *verdicts])
+    head = ["paper", "method", "first question of its claim", "difference (95% interval)", "mechanism", "accuracy"]
+    counts = f"{len(rows)} of {len(papers.all_papers())} papers are built."
+    return f"{counts}\n\n{table(head, rows)}" if rows else counts
+
+
+def data_table() -> str:
+    """Return the data sets and models that can be fetched, with their licences."""
+    shown = [record for record in describe() if record.kind != "benchmark"]
+    rows = [[f"`{one.name}`", one.what, f"{one.size / 1e6:,.0f} MB" if one.size else "", one.licence] for one in shown]
+    return table(["name", "what", "to fetch", "licence"], rows)
+
+
+def verbs_table() -> str:
+    """Return the verbs of the command line with what they do."""
+    return table(["verb", "what it does"], [[f"`spaceform {name}`", text] for name, text in verbs().items()])
+
+
+def built_papers() -> list[Paper]:
+    """Return the papers whose method exists, in the order of the purposes."""
+    return [p for p in papers.all_papers() if (PACKAGE / "methods" / p.purpose / f"{p.module}.py").is_file()]
+
+
+def paper_page(paper: Paper, result: Result | None) -> str:
+    """Return the page of one paper."""
+    parts = [
+        f"# {paper.method}",
+        citation(paper),
+        paper.idea,
+        table(
+            ["", ""], [["needs", paper.needs], ["gives", paper.gives], *([["cost", paper.cost]] if paper.cost else [])]
+        ),
+        "## Where it fails",
+        bullets(paper.limits),
+        *_code_section(paper),
+        *_claim_section(paper, result),
+        "## Published figures",
+        "As printed in the paper, on the paper's own data; scores of the claim above are on other data.",
+        table(
+            ["figure", "value", "unit", "where"],
+            [
+                [p.figure, p.value, p.unit, "not verified" if p.where == UNVERIFIED else p.where]
+                for p in paper.published
+            ],
+        ),
+    ]
+    if paper.code.note:
+        parts += ["## Official code", _official(paper)]
+    return "\n\n".join(parts) + "\n"
+
+
+def papers_index(results: Mapping[str, Result]) -> str:
+    """Return the list of all papers by purpose, with links and standing."""
+    parts = ["# The forty papers" if len(papers.all_papers()) == 40 else "# The papers", VERDICTS_EXPLAINED]
+    built = {paper.slug for paper in built_papers()}
+    for purpose in PURPOSES:
+        rows = []
+        for paper in papers.all_papers():
+            if paper.purpose == purpose:
+                standing = verdict(results.get(paper.slug), "verdict") if paper.slug in results else ""
+                rows.append([f"[{paper.method}]({paper.slug}.md)", paper.gives, standing or _planned(paper, built)])
+        if rows:
+            parts += [f"## {purpose.replace('_', ' ').capitalize()}", table(["paper", "gives", "standing"], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def api_pages(modules: Sequence[str]) -> dict[str, str]:
+    """Return one page per public package, with a directive for each of its modules."""
+    pages: dict[str, list[str]] = {}
+    for name in modules:
+        package = name.split(".")[1] if name.count(".") else ""
+        pages.setdefault(package, []).append(name)
+    return {
+        package: f"# {package}\n\n" + "\n\n".join(f"::: {name}" for name in sorted(names)) + "\n"
+        for package, names in pages.items()
+        if package
+    }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def bullets(texts: Iterable[str]) -> str:
+    """Return a Markdown list."""
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def citation(paper: Paper) -> str:
+    """Return who wrote it, where, with a link."""
+    return f"{', '.join(paper.authors)}. [{paper.title}]({paper.link}). {paper.venue}, {paper.year}."
+
+
+def by_name(result: Result) -> dict[str, Mapping[str, Any]]:
+    """Return the comparisons of a result by name."""
+    return {one["name"]: one for one in result["comparisons"]}
+
+
+def interval(one: Mapping[str, Any]) -> str:
+    """Return the difference of a comparison with its interval; positive is what the record calls better."""
+    return f"{one['difference']:+.3g} ({one['low']:+.3g} to {one['high']:+.3g})"
+
+
+def verdict(result: Result | None, key: str) -> str:
+    """Return a verdict with its sign, or nothing when the result has none of that kind."""
+    word = (result or {}).get(key) or ""
+    return f"{SIGNS[word]} {word}" if word else "-"
+
+
+VERDICTS_EXPLAINED = """Every paper's claim is run against its baselines and against itself without its idea, on
+several seeds. What counts was fixed beforehand in the paper's record: a difference, its direction and a margin. The
+verdict follows from the paired differences over the seeds and their 95% interval: *reproduced*, *weaker* (right
+direction, but not by the margin or not beyond chance), *not reproduced*, or *contradicted*. All four are results and
+all are shown."""
+
+
+def _planned(paper: Paper, built: set[str]) -> str:
+    return "not run" if paper.slug in built else "planned"
+
+
+def _code_section(paper: Paper) -> list[str]:
+    if paper not in built_papers():
+        return []
+    module = f"spaceform.methods.{paper.purpose}.{paper.module}"
+    lines = "\n".join(f"sf.{name}" for name in paper.classes)
+    parts = [
+        "## Code",
+        f"```python\nimport spaceform as sf\n\n{lines}\n```",
+        f"Module: [`{module}`](../api/methods.md).",
+    ]
+    if paper.layouts:
+        parts += ["Reads the paper's own data layout at paper scale:", bullets(paper.layouts)]
+    return parts
+
+
+def _claim_section(paper: Paper, result: Result | None) -> list[str]:
+    claim = paper.claim
+    parts = [
+        "## Claim",
+        claim.statement,
+        f"Data: {claim.data}; {len(claim.seeds)} seeds; budget {claim.budget_seconds:,} s.",
+    ]
+    outcomes = by_name(result) if result else {}
+    rows = []
+    for one in claim.comparisons:
+        outcome = outcomes.get(one.name)
+        asked = f"{one.test} by {one.margin:g} {one.metric}" if one.margin else f"{one.test}, {one.metric}"
+        means = f"{outcome['method_mean']:.4g} / {outcome['baseline_mean']:.4g}" if outcome else ""
+        standing = verdict(outcome, "verdict") if outcome else "not run"
+        rows.append([one.name, one.kind, asked, means, interval(outcome) if outcome else "", standing])
+    if rows:
+        head = ["comparison", "kind", "asked", "method / baseline", "difference (95% interval)", "verdict"]
+        parts.append(table(head, rows))
+    if result:
+        parts.append(f"`spaceform reproduce {paper.slug}` took {result['seconds']:,.0f} s over all arms and seeds.")
+        if (ROOT / "results" / f"{paper.slug}.svg").is_file():
+            parts.append(f"![every seed of every comparison](../results/{paper.slug}.svg)")
+    if claim.notes:
+        parts.append(claim.notes)
+    return parts
+
+
+def _official(paper: Paper) -> str:
+    code = paper.code
+    source = "" if code.repository == "none" else f"[{code.repository}]({code.repository}), licence: {code.licence}. "
+    return source + code.note

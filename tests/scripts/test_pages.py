@@ -1,0 +1,80 @@
+"""Pages and tables made from records and results."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import pages
+from spaceform import papers
+
+COMPARISON = {"name": "a beats b", "difference": 0.0312, "low": 0.02, "high": 0.0424, "verdict": "reproduced"}
+COMPARISON |= {"method_mean": 0.91, "baseline_mean": 0.8788}
+
+
+@pytest.fixture
+def facenet():
+    """Return a record with one comparison, and its result."""
+    asked = papers.Comparison(
+        name="a beats b",
+        kind="mechanism",
+        test="superior",
+        metric="accuracy",
+        direction="up",
+        method="a",
+        baseline="b",
+        margin=0.01,
+        role="baseline",
+    )
+    paper = papers.load("facenet")
+    paper = replace(paper, claim=replace(paper.claim, comparisons=(asked,), notes="Seen in one run."))
+    result = {"slug": "facenet", "finished": True, "comparisons": [COMPARISON], "seconds": 61.0}
+    return paper, {**result, "verdict": "reproduced", "mechanism": "reproduced", "accuracy": ""}
+
+
+def test_a_result_becomes_a_row(facenet, monkeypatch):
+    paper, result = facenet
+    monkeypatch.setattr(pages, "built_papers", lambda: [paper])
+    row = pages.claims_table({"facenet": result}).splitlines()[-1]
+    assert row.startswith("| `facenet` | FaceNet | a beats b | +0.0312 (+0.02 to +0.0424) | ✓ reproduced | - |")
+
+
+def test_a_paper_without_result_says_so(facenet, monkeypatch):
+    monkeypatch.setattr(pages, "built_papers", lambda: [facenet[0]])
+    assert pages.claims_table({}).splitlines()[-1].endswith("| not run | not run |")
+
+
+def test_a_page_shows_the_comparison_and_every_published_figure(facenet):
+    paper, result = facenet
+    page = pages.paper_page(paper, result)
+    assert page.startswith("# FaceNet\n")
+    assert "| a beats b | mechanism | superior by 0.01 accuracy | 0.91 / 0.8788 |" in page
+    assert "took 61 s" in page
+    assert "Seen in one run." in page
+    assert all(figure.figure in page for figure in paper.published)
+    assert "not verified" in page
+    assert "not run" in pages.paper_page(paper, None)
+
+
+def test_every_paper_has_a_page_and_a_line_in_the_index():
+    index = pages.papers_index({})
+    for paper in papers.all_papers():
+        assert f"({paper.slug}.md)" in index
+        assert pages.paper_page(paper, None).count("## ") >= 3
+
+
+def test_results_that_are_unfinished_or_of_another_scale_are_left_out(tmp_path):
+    for name, slug, finished in (("loki", "loki", True), ("facenet", "facenet", False), ("loki.smoke", "loki", True)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"slug": slug, "finished": finished}))
+    assert set(pages.read_results(tmp_path)) == {"loki"}
+    assert pages.read_results(tmp_path / "gone") == {}
+
+
+def test_cells_keep_the_table_whole():
+    assert pages.table(["a"], [["x | y"]]) == "| a |\n| --- |\n| x \\| y |"
+
+
+def test_api_pages_hold_each_module_once():
+    made = pages.api_pages(["spaceform.ops.pairs", "spaceform.ops.neighbors", "spaceform.errors"])
+    assert made["ops"].count(":::") == 2
+    assert set(made) == {"ops", "errors"}
