@@ -239,10 +239,21 @@ def test_a_rename_that_fails_after_the_rows_are_new_still_gives_the_new_space(fo
     assert version_of(folder) == 2
 
 
-def test_two_writers_at_once_are_refused(folder):
+def test_two_writers_at_once_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(space_format, "_PATIENCE", 2)
     with space_format._sole_writer(folder), pytest.raises(InputError, match="another process is writing"):
         make(2).save(folder)
     assert version_of(folder) == 1
+
+
+def test_a_writer_waits_for_a_reader_that_finishes_a_commit(folder, monkeypatch):
+    lock = space_format._sole_writer(folder)
+    assert lock.__enter__()
+    monkeypatch.setattr(
+        space_format.time, "sleep", lambda _: lock.__exit__(None, None, None) if lock.gen.gi_frame else None
+    )
+    make(2).save(folder)
+    assert version_of(folder) == 2
 
 
 def test_readers_beside_a_writer_see_whole_spaces(folder):
@@ -267,7 +278,8 @@ def test_any_flipped_bit_of_the_rows_is_refused(folder):
     path = folder / "rows.parquet"
     raw = path.read_bytes()
     draw = random.Random(0)
-    for position in range(len(raw)):
+    footer = len(raw) - int.from_bytes(raw[-8:-4], "little") - 8
+    for position in [*range(footer), *range(footer, len(raw), 9)]:
         damaged = bytearray(raw)
         damaged[position] ^= 1 << draw.randrange(8)
         path.write_bytes(damaged)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +29,9 @@ ROWS, RECORD = "rows.parquet", "space.json"
 _ROWS_TMP, _RECORD_NEXT = "rows.parquet.tmp", "space.json.next"
 _ATTEMPTS = 3
 """Readings of the pair before it is called inconsistent: another process may be replacing it meanwhile."""
+
+_PATIENCE, _PAUSE = 50, 0.02
+"""Attempts of a writer to get the lock, and seconds between them: readers hold it while they finish a commit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ def write_space(folder: Path, header: Header, *, schema: pa.Schema, groups: Iter
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _sole_writer(folder) as alone:
+        with _sole_writer(folder, patience=_PATIENCE) as alone:
             if not alone:
                 raise InputError("path", got=f"{folder}, which another process is writing", expected="one writer")
             return _commit(folder, header, schema, groups)
@@ -195,8 +199,8 @@ def _write_durably(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _sole_writer(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock, which the system drops with the process; False if someone else holds it."""
+def _sole_writer(folder: Path, *, patience: int = 1) -> Iterator[bool]:
+    """Hold the folder's lock, which the system drops with the process; False if ``patience`` attempts found it held."""
     try:
         import fcntl
     except ImportError:  # Windows: a writer alone is the caller's affair
@@ -204,13 +208,18 @@ def _sole_writer(folder: Path) -> Iterator[bool]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        alone = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            alone = False
-        except OSError:  # a file system without locks
-            alone = True
+        alone = False
+        for attempt in range(patience):
+            time.sleep(_PAUSE if attempt else 0)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except BlockingIOError:
+                continue
+            except OSError:  # a file system without locks: no other writer can be seen on it
+                alone = True
+            if alone:
+                break
         yield alone
     finally:
         os.close(handle)

@@ -2,13 +2,11 @@
 
 import copy
 import datetime as dt
-import importlib.util
 import math
 import operator
 import pickle
 import re
 from fractions import Fraction
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -18,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from search import strategies
 from spaceform.errors import FilterError, InputError
 from spaceform.search.attributes import Schema
 from spaceform.search.filters import (
@@ -37,10 +36,6 @@ from spaceform.search.filters import (
     as_expression,
     parse,
 )
-
-_spec = importlib.util.spec_from_file_location("search_strategies", Path(__file__).with_name("strategies.py"))
-strategies = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(strategies)
 
 OPERATORS = {
     "=": operator.eq,
@@ -140,7 +135,7 @@ def comparable(*values):
     return list(values)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(table=strategies.tables(), expr=strategies.expressions())
 def test_selects_the_rows_that_duckdb_selects(table, expr):
     numbered = table.append_column("row", pa.array(range(len(table))))
@@ -150,7 +145,7 @@ def test_selects_the_rows_that_duckdb_selects(table, expr):
     assert np.flatnonzero(expr.mask(table)).tolist() == [row for (row,) in found]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(table=strategies.tables(), expr=strategies.expressions())
 def test_three_values_equal_the_slow_loop_and_survive_printing(table, expr):
     expected = [slow(expr, row) for row in table.to_pylist()]
@@ -186,7 +181,7 @@ ANY_LEAF = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(strategies.expressions(ANY_LEAF))
 def test_text_parses_back_to_the_equal_tree(expr):
     again = parse(str(expr))
@@ -201,7 +196,7 @@ WORDS = """a b "c d" = < in ( ) , 1 -2.5e3 'x' and or not between is null like c
     ' " ; -- \\ *""".split()  # noqa: SIM905  a list of thirty quoted quotes is hard to read
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.text() | st.lists(st.sampled_from([*WORDS, "c d", "\0"]), max_size=15).map(" ".join))
 @example("a" * 10_000)
 @example("'" * 9_999)
