@@ -1,1 +1,1 @@
-"""search"""
+"""Search: filters on attributes (`filters`), and the exact search (`exact`) that every faster one is compared with."""
