@@ -176,9 +176,7 @@ def _by_hand(missing: list[Package], reason: str) -> str:
         f"`{order_line(item.kind, item.name, item.version)}`, SHA-256 {item.sha256})"
         for item in missing
     )
-    if any(item.kind == "deb" for item in missing):
-        reason += " (apt-get needs its package lists: run `apt-get update` first)"
     return (
         f"{missing[0].title} can't be fetched: {reason}; "
-        f"by hand, put into {cache_root() / 'packages'} what is verified there by the next call: {files}"
+        f"by hand, put into {cache_root() / 'packages'}, where the next call verifies it: {files}"
     )

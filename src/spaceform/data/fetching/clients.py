@@ -46,7 +46,12 @@ def download(kind: str, name: str, version: str, *, folder: Path, tick: Callable
     if os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in {"", "0", "false", "no"}:
         raise ClientError(f"{OFFLINE_VARIABLE} is set, so no registry is asked")
     command = {"pip": _pip, "npm": _npm, "deb": _apt}[kind](name, version)
-    _run(command, folder, tick)
+    try:
+        _run(command, folder, tick)
+    except ClientError as error:
+        if kind != "deb":
+            raise
+        raise ClientError(f"{error} (if apt has no package lists yet, run `apt-get update`)") from error
     files = sorted(folder.glob(f"*{_SUFFIX[kind]}"))
     if len(files) != 1:
         raise ClientError(f"`{order_line(kind, name, version)}` left {len(files)} {_SUFFIX[kind]} files instead of one")
@@ -59,12 +64,13 @@ def _pip(name: str, version: str) -> list[str]:
         return [sys.executable, "-m", "pip", *arguments]
     found = shutil.which("pip") or shutil.which("pip3")  # environments made by other tools carry no pip of their own
     if found is None:
-        raise ClientError("this Python has no pip, and none is on the PATH")
+        raise ClientError("this Python has no pip, and none is on the PATH; run: python -m ensurepip")
     return [found, *arguments]
 
 
 def _npm(name: str, version: str) -> list[str]:
-    arguments = ["pack", "--ignore-scripts", f"{name}@{version}"]
+    # With its cache in our folder one sees how far the download is, and no second copy stays in the user's.
+    arguments = ["pack", "--ignore-scripts", "--cache=npm-cache", f"{name}@{version}"]
     found = shutil.which("npm")
     if found is not None:
         return [found, *arguments]

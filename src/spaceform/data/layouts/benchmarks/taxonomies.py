@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from spaceform.geometry import EmbeddingMetric, GraphMetric, TreeMetric
 from spaceform.types import FloatArray, IntArray, PathLike, Progress, no_progress
 
 FEATURES = "features.npy"
-"""Vectors (rows, d) of the pictures, in the order in which they are read; used in their place where it exists."""
+"""Vectors (n, d) of ALL pictures (training before test, classes and files sorted): used in place of pixels."""
 
 TREES = ("imagenet_mintree.txt", "imagenet_hierarchy.txt")
 SUPERCLASSES = ("cifar_hierarchy.txt", "cifar100_hierarchy.txt", "hierarchy.txt")
@@ -114,10 +114,12 @@ def _imagenet(folder: Path, size: int, per_class: int | None, progress: Progress
     metric = TreeMetric.from_edges(np.array(tree.names)[tree.edges], labels=tree.names)
     wnids = [wnid for wnid, _ in read_class_index(benchmark_file(folder, "dir_label_name.json"))]
     candidates = metric.index(wnids, "dir_label_name.json")
-    parts = [_pictures(folder / part, size, per_class, progress) for part in ("train", "val")]
-    names = [name for _, part in parts for name in part]
-    X = _features(folder, np.concatenate([pixels for pixels, _ in parts]))
-    test = np.repeat([False, True], [len(part) for _, part in parts])
+    parts = [_pictures(folder / part) for part in ("train", "val")]
+    kept = [_at_most(per_class, names) for _, names in parts]
+    rows = np.concatenate([kept[0], len(parts[0][0]) + kept[1]])
+    X = _vectors(folder, parts[0][0] + parts[1][0], rows, size, progress)
+    names = np.array(parts[0][1] + parts[1][1])[rows]
+    test = np.repeat([False, True], [len(part) for part in kept])
     return LabelledTaxonomy("imagenet", X, metric.index(names, "folders"), metric, test, np.sort(candidates))
 
 
@@ -131,15 +133,18 @@ def _cifar(folder: Path, size: int, per_class: int | None, progress: Progress) -
         parent += [1 + supers.index(above[c]) if c in above else 0 for c in range(len(data.classes))]
         labels = [ROOT, *(f"superclass {name}" for name in supers), *data.classes]
         metric, first = TreeMetric(parent, labels=labels), 1 + len(supers)
-        X = _features(folder, (data.X / np.float32(255)).reshape(len(data), -1))
+        X = _features(folder, len(data))
+        X = (data.X / np.float32(255)).reshape(len(data), -1) if X is None else X
         test = np.asarray(data.attributes["split"]) == "test"
         return LabelledTaxonomy("cifar-100", X, data.y + first, metric, test, np.arange(first, len(parent)))
     graph = read_superclasses(benchmark_file(folder, *SUPERCLASSES))
     parents = graph.parents()
     metric = TreeMetric(parents, labels=graph.names)
-    pictures, names = _pictures(folder, size, per_class, progress)
-    y = metric.index([name.replace("_", " ") for name in names], "folders")
-    return LabelledTaxonomy("cifar-100", _features(folder, pictures), y, metric, None, metric.leaves())
+    files, names = _pictures(folder)
+    rows = _at_most(per_class, names)
+    y = metric.index([names[row].replace("_", " ") for row in rows], "folders")
+    X = _vectors(folder, files, rows, size, progress)
+    return LabelledTaxonomy("cifar-100", X, y, metric, None, metric.leaves())
 
 
 def _lshtc(folder: Path, max_labels: int, seed: int, progress: Progress) -> LabelledTaxonomy:
@@ -192,33 +197,45 @@ def _list_of_names(table: Path, line: int, text: str) -> list[str]:
     return names
 
 
-def _pictures(folder: Path, size: int, per_class: int | None, progress: Progress) -> tuple[FloatArray, list[str]]:
-    """Return pixels (n, size * size * 3) float32 in [0, 1] and class names, classes and files in sorted order."""
-    files = [
+def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the pictures below the class folders, and the class of each, classes and files in sorted order."""
+    found = [
         (file, child.name)
         for child in sorted(existing(folder, "root").iterdir())
         if child.is_dir() and not child.name.startswith(".")
-        for file in _first_pictures(child, per_class)
+        for file in sorted(child.rglob("*"))
+        if file.suffix.lower() in SUFFIXES
     ]
-    if not files:
+    if not found:
         raise InputError("root", got=f"{shown(folder)} without pictures", expected="<class>/<picture>")
-    pixels = np.empty((len(files), size * size * 3), dtype=np.float32)
-    for done, (file, _) in enumerate(files):
-        pixels[done] = read_picture(file, size=size).ravel() / np.float32(255)
+    return [file for file, _ in found], [name for _, name in found]
+
+
+def _at_most(per_class: int | None, names: list[str]) -> IntArray:
+    """Return the first ``per_class`` rows of each class; ``names`` are in runs of one class."""
+    classes = np.array(names)
+    starts = np.flatnonzero(np.append(True, classes[1:] != classes[:-1]))
+    rank = np.arange(len(classes)) - np.repeat(starts, np.diff(np.append(starts, len(classes))))
+    return np.flatnonzero(rank < (len(classes) if per_class is None else per_class))
+
+
+def _vectors(folder: Path, files: list[Path], rows: IntArray, size: int, progress: Progress) -> FloatArray:
+    features = _features(folder, len(files))
+    if features is not None:
+        return features[rows]
+    pixels = np.empty((len(rows), size * size * 3), dtype=np.float32)
+    for done, row in enumerate(rows):
+        pixels[done] = read_picture(files[row], size=size).ravel() / np.float32(255)
         if done % 50 == 0:
-            progress("read pictures", done, len(files))
-    return pixels, [name for _, name in files]
+            progress("read pictures", done, len(rows))
+    return pixels
 
 
-def _first_pictures(folder: Path, per_class: int | None) -> Sequence[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)[:per_class]
-
-
-def _features(folder: Path, pixels: FloatArray) -> FloatArray:
+def _features(folder: Path, count: int) -> FloatArray | None:
     path = folder / FEATURES
     if not path.is_file():
-        return pixels
+        return None
     features: FloatArray = np.load(path, allow_pickle=False)
-    if features.ndim != 2 or len(features) != len(pixels):
-        raise InputError(FEATURES, got=f"shape {features.shape}", expected=f"({len(pixels)}, d), a row per picture")
+    if features.ndim != 2 or len(features) != count:
+        raise InputError(FEATURES, got=f"shape {features.shape}", expected=f"({count}, d), a row per picture")
     return features
