@@ -1,12 +1,15 @@
 """How the contract suites build each class cheaply, and on what.
 
-One entry per class that the package walk finds; ``test_estimators`` and ``test_losses`` fail for a class without one.
+One case per class that the package walk finds; ``test_estimators`` and ``test_losses`` fail for a class without one.
+Classes of the lower layers have theirs here; a method has its own in its test file, as ``CONTRACT_CASES``.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,11 @@ def full_labels(y: np.ndarray) -> np.ndarray:
 def partial_labels(y: np.ndarray) -> np.ndarray:
     """The upper half of the classes is unlabelled: -1."""
     return np.where(y > y.max() // 2, -1, y)
+
+
+def quarter_labels(y: np.ndarray) -> np.ndarray:
+    """The last class is unlabelled: -1."""
+    return np.where(y == y.max(), -1, y)
 
 
 def no_labels(y: np.ndarray) -> None:
@@ -70,17 +78,42 @@ def _all_triplets() -> dict[str, Any]:
     return {"mining": Mining(strategy="all")}
 
 
+def _searched() -> dict[str, Any]:
+    from spaceform.clustering.ncd import NCDKMeans
+
+    return {
+        "estimator": NCDKMeans(n_novel=1, n_init=2, random_state=0),
+        "param_distributions": {"init_power": [1.0, 2.0]},
+    }
+
+
+def declared(folder: Path) -> dict[str, Any]:
+    """Return the cases that the tests of methods declare. Only files that declare some are imported."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob("test_*.py")):
+        if "\nCONTRACT_CASES = " in path.read_text(encoding="utf-8"):
+            spec = importlib.util.spec_from_file_location(f"cases_of_{path.stem}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            found |= module.CONTRACT_CASES
+    return found
+
+
+_DECLARED = declared(Path(__file__).resolve().parents[1] / "methods")
+
 ESTIMATORS: dict[str, EstimatorCase] = {
     "NCDKMeans": EstimatorCase({"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels),
     "NCDSpectralClustering": EstimatorCase(
         {"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels, transductive=True
     ),
     "LokiClassifier": EstimatorCase({"random_state": 0}, full_labels),
-}
+} | {name: case for name, case in _DECLARED.items() if isinstance(case, EstimatorCase)}
 
 LOSSES: dict[str, LossCase] = {
     "TripletLoss": LossCase(make=_all_triplets),
-}
+} | {name: case for name, case in _DECLARED.items() if isinstance(case, LossCase)}
 
 OTHER_CONTRACTS: dict[str, str] = {}
 """Modules called with embeddings and labels that are no losses over one batch, each with what they are instead."""

@@ -30,7 +30,6 @@ def test_a_method_offers_the_classes_of_its_record(slug):
 def test_a_method_has_its_claim_and_its_tests(slug):
     paper = PAPERS[slug]
     assert (PACKAGE / "claims" / f"{paper.module}.py").is_file(), "a method without a claim"
-    assert (ROOT / "tests" / "claims" / f"test_{paper.module}.py").is_file(), "a claim without tests"
     assert list((ROOT / "tests" / "methods").rglob(f"test_{paper.module}.py")), "a method without tests"
 
 
