@@ -1,1 +1,1 @@
-"""Clusterings of given vectors, how many clusters there are, and how far they can be trusted."""
+"""Clusterings that know some of the classes already."""

@@ -1,1 +1,1 @@
-"""losses"""
+"""Losses of metric learning: a pure function and a thin module each."""

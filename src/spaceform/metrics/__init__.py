@@ -1,1 +1,1 @@
-"""Figures of merit, each a function of labels or vectors: pure, no state."""
+"""Scores, each with its direction and range."""

@@ -1,1 +1,1 @@
-"""miners"""
+"""Which pairs and triplets of a batch are worth learning from."""

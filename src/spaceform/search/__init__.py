@@ -1,1 +1,1 @@
-"""Search: filters on attributes (`filters`), and the exact search (`exact`) that every faster one is compared with."""
+"""Exact and filtered search over the rows of a Space."""

@@ -1,0 +1,1 @@
+"""Layers that turn embeddings into class scores."""

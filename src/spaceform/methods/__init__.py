@@ -1,0 +1,1 @@
+"""The papers' methods, one file each, in a folder per purpose. Methods never import methods."""

@@ -1,0 +1,1 @@
+"""Find classes that nobody labelled."""

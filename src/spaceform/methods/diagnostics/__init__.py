@@ -1,0 +1,1 @@
+"""Measure a space without being told what is in it."""

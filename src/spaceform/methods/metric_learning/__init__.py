@@ -1,0 +1,1 @@
+"""Shape a space by its labels."""

@@ -1,0 +1,1 @@
+"""Small networks and encoders that the methods train or load."""

@@ -1,0 +1,1 @@
+"""Plans of batches: pure functions of seed, epoch and step."""
