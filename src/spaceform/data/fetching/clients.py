@@ -49,9 +49,8 @@ def download(kind: str, name: str, version: str, *, folder: Path, tick: Callable
     try:
         _run(command, folder, tick)
     except ClientError as error:
-        if kind != "deb":
-            raise
-        raise ClientError(f"{error} (if apt has no package lists yet, run `apt-get update`)") from error
+        hint = " (if apt has no package lists yet, run `apt-get update`)" if kind == "deb" else ""
+        raise ClientError(f"`{order_line(kind, name, version)}` failed: {error}{hint}") from error
     files = sorted(folder.glob(f"*{_SUFFIX[kind]}"))
     if len(files) != 1:
         raise ClientError(f"`{order_line(kind, name, version)}` left {len(files)} {_SUFFIX[kind]} files instead of one")
@@ -107,7 +106,7 @@ def _run(command: Sequence[str], folder: Path, tick: Callable[[int], None]) -> N
         finally:
             _stop(process)
     if status:
-        raise ClientError(f"{Path(command[0]).name} failed: {_last_words(log)}")
+        raise ClientError(_complaint(log))
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, tick: Callable[[int], None]) -> int:
@@ -144,9 +143,10 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _last_words(log: Path) -> str:
-    """Return the end of what the client said, on one line, without credentials that a mirror's address may hold."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    telling = [line.strip() for line in lines if re.search(r"err|fail|not found|unable|no match", line, re.IGNORECASE)]
-    text = " | ".join((telling or [line.strip() for line in lines if line.strip()])[-4:]) or "it said nothing"
+def _complaint(log: Path) -> str:
+    """Return what the client complained of, on one line, without credentials that a mirror's address may hold."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"err|fail|not found|unable|no match", line, re.IGNORECASE)]
+    told = [line for line in telling if "complete log" not in line]  # it goes with the folder
+    text = " | ".join(told[:3] or lines[-3:]) or "it said nothing"
     return re.sub(r"//[^/@\s]+@", "//***@", text)[:600]

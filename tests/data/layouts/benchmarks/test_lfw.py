@@ -1,4 +1,4 @@
-"""Folders of identities, and the pairs of Labeled Faces in the Wild."""
+"""Labeled Faces in the Wild: pictures, persons and pairs."""
 
 import numpy as np
 import pytest
@@ -73,11 +73,3 @@ def test_a_file_named_otherwise_is_refused(lfw):
 def test_pictures_without_folders_are_no_faces(lfw):
     with pytest.raises(InputError, match="a folder per person"):
         data.load("lfw", root=lfw / "Bo")
-
-
-def test_any_folder_of_identities_is_a_data_set(lfw):
-    Image.new("L", (10, 10)).save(lfw / "stray.png")
-    found = data.load("image-folder", root=lfw, size=5, alpha=True)
-    assert found.X.shape == (10, 5, 5, 4)
-    assert found.summary()["unlabelled"] == 1
-    assert [found.classes[label] for label in found.y if label >= 0] == ["Ann_Lee"] * 3 + ["Bo"] * 3 + ["Cy"] * 3
