@@ -22,7 +22,7 @@ def build(
     text_column: Annotated[str | None, typer.Option(help="Column of a table that holds the texts.")] = None,
     size: Annotated[int, typer.Option(help="Side of pictures in pixels.")] = 48,
     dim: Annotated[int, typer.Option(help="Dimensions of the trained encoder.")] = 64,
-    steps: Annotated[int, typer.Option(help="Training steps of the trained encoder.")] = 700,
+    steps: Annotated[int, typer.Option(help="Training steps of the trained encoder.")] = 400,
     unseen: Annotated[float, typer.Option(help="Share of classes that training never sees.")] = 0.4,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

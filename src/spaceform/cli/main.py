@@ -34,6 +34,8 @@ ORDER = ("papers", "data", "build", "audit", "discover", "train", "search", "ser
 PARTS = frozenset({"__init__", "main", "output", "progress"})
 """Files of this folder that are no verbs."""
 
+SUMMARY = (spaceform.__doc__ or "").partition("\n")[0].partition(": ")[2].capitalize()
+
 FAULT, MISTAKE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 FULL = 1 << 20
 """A disk with less free space than this (bytes) is called full."""
@@ -81,7 +83,7 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True, help=(spaceform.__doc__ or "").split(": ", 1)[-1].capitalize())
+@app.callback(invoke_without_command=True, help=SUMMARY)
 def _globals(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +28,9 @@ ENCODERS = ("conv", "minilm", "pixels")
 
 UNSEEN = 0.4
 """Share of the classes that training never sees, so that the report can say how it does on new ones."""
+
+CHECKPOINT = "checkpoint"
+"""Where a run that is not over is saved inside the folder of its Space."""
 
 MIN_CLASSES = 10
 """With fewer classes none are kept back: the rest would be too few to learn from."""
@@ -65,7 +69,7 @@ def build(
     text_column: str | None = None,
     size: int = 48,
     dim: int = 64,
-    steps: int = 700,
+    steps: int = 400,
     unseen: float = UNSEEN,
     seed: int = 0,
     progress: Progress = no_progress,
@@ -102,6 +106,7 @@ def build(
     else:
         space, result = _embedded(rows, folder, chosen, progress)
     space.save(folder)
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
     return replace(result, path=str(folder), seconds=round(time.monotonic() - begun, 1))
 
 
@@ -131,15 +136,11 @@ def _trained(rows: Source, folder: Path, recipe: _Recipe, progress: Progress) ->
         raise InputError("encoder", got="'conv'", expected="pictures with classes", remedy="use 'pixels' or 'minilm'")
     y, classes = _codes(rows.attributes[rows.label])
     seen = seen_rows(y, share=1 - recipe.unseen if len(classes) >= MIN_CLASSES else 1.0, seed=recipe.seed)
-    encoder = FaceNet(
-        embedding_dim=recipe.dim,
-        steps=recipe.steps,
-        random_state=recipe.seed,
-        checkpoint=folder / "checkpoint",
-        progress=progress,
+    settings: dict[str, int] = {"embedding_dim": recipe.dim, "random_state": recipe.seed}
+    untrained = FaceNet(**settings, steps=0).fit(rows.images[seen], y[seen])
+    encoder = FaceNet(**settings, steps=recipe.steps).fit(
+        rows.images[seen], y[seen], checkpoint=folder / CHECKPOINT, progress=progress
     )
-    untrained = FaceNet(embedding_dim=recipe.dim, steps=0, random_state=recipe.seed).fit(rows.images[seen], y[seen])
-    encoder.fit(rows.images[seen], y[seen])
     vectors = encoder.encode(rows.images, progress=progress)
     hidden = np.flatnonzero(~seen & (y >= 0))
     learned: dict[str, dict[str, float]] = {}
@@ -151,7 +152,9 @@ def _trained(rows: Source, folder: Path, recipe: _Recipe, progress: Progress) ->
         }
         learned = {name: _retrieval(X, y[hidden]) for name, X in candidates.items()}
     encoder.save(folder / FOLDER)
-    space = _space(rows, vectors, "sphere", encoder, {"learned": learned, "source": rows.path})
+    history = {name: values[:: max(1, len(values) // 200)] for name, values in encoder.history_.figures.items()}
+    info = {"learned": learned, "source": rows.path, "history": history}
+    space = _space(rows, vectors, "sphere", encoder, info)
     result = BuildResult(
         path=str(folder),
         rows=len(space),
