@@ -136,11 +136,9 @@ def _trained(rows: Source, folder: Path, recipe: _Recipe, progress: Progress) ->
         raise InputError("encoder", got="'conv'", expected="pictures with classes", remedy="use 'pixels' or 'minilm'")
     y, classes = _codes(rows.attributes[rows.label])
     seen = seen_rows(y, share=1 - recipe.unseen if len(classes) >= MIN_CLASSES else 1.0, seed=recipe.seed)
-    settings: dict[str, int] = {"embedding_dim": recipe.dim, "random_state": recipe.seed}
-    untrained = FaceNet(**settings, steps=0).fit(rows.images[seen], y[seen])
-    encoder = FaceNet(**settings, steps=recipe.steps).fit(
-        rows.images[seen], y[seen], checkpoint=folder / CHECKPOINT, progress=progress
-    )
+    untrained = FaceNet(embedding_dim=recipe.dim, random_state=recipe.seed, steps=0).fit(rows.images[seen], y[seen])
+    encoder = FaceNet(embedding_dim=recipe.dim, random_state=recipe.seed, steps=recipe.steps)
+    encoder.fit(rows.images[seen], y[seen], checkpoint=folder / CHECKPOINT, progress=progress)
     vectors = encoder.encode(rows.images, progress=progress)
     hidden = np.flatnonzero(~seen & (y >= 0))
     learned: dict[str, dict[str, float]] = {}
