@@ -14,6 +14,7 @@ from spaceform.metrics.neighborhood import (
     k_occurrences,
     levina_bickel_dimension,
     near_duplicates,
+    neighbor_distances,
     two_nn_dimension,
 )
 from spaceform.ops.neighbors import nearest_neighbors
@@ -118,29 +119,45 @@ def test_a_cone_is_anisotropic_and_a_line_has_rank_one():
     assert anisotropy(line).effective_rank == pytest.approx(1, abs=1e-6)
 
 
+def duplicates_of(X, k=5, **options):
+    lists = neighbors_of(X, k)[1]
+    return near_duplicates(lists, neighbor_distances(X, lists), **options)
+
+
 def test_near_duplicates_are_found_and_ranked():
     X = np.random.default_rng(0).normal(size=(100, 8))
     X = np.vstack([X, X[3], X[7] + 1e-6])
-    heads, tails, distances, scale = near_duplicates(X, neighbors_of(X)[1])
+    heads, tails, distances, scale = duplicates_of(X)
     assert list(zip(heads, tails, strict=True)) == [(3, 100), (7, 101)]
     assert distances[0] == 0
     assert distances[1] == pytest.approx(1e-6 * np.sqrt(8))
     assert scale > 1
+    assert len(duplicates_of(X, ratio=2.0)[0]) > 2
 
 
 def test_near_duplicates_in_a_narrow_cone_are_judged_by_its_width():
     X = 1000 + np.random.default_rng(0).normal(size=(100, 8))
     X = np.vstack([X, X[3] + 1e-3]).astype(np.float32)
-    heads, tails, *_ = near_duplicates(X, neighbors_of(X)[1])
+    heads, tails, *_ = duplicates_of(X)
     assert list(zip(heads, tails, strict=True)) == [(3, 100)]
 
 
 def test_near_duplicates_among_nothing_but_copies():
-    X = np.ones((6, 3))
-    heads, _, distances, scale = near_duplicates(X, neighbors_of(X, 3)[1])
+    heads, _, distances, scale = duplicates_of(np.ones((6, 3)), 3)
     assert scale == 0
     assert len(heads) > 0
     assert not distances.any()
+
+
+def test_lists_of_some_rows_only():
+    X = np.random.default_rng(0).normal(size=(50, 8))
+    X[40] = X[2]
+    rows = np.array([40, 7])
+    lists = neighbors_of(X)[1][rows]
+    distances = neighbor_distances(X, lists, rows)
+    np.testing.assert_allclose(distances, np.linalg.norm(X[lists] - X[rows][:, None], axis=2))
+    heads, tails, *_ = near_duplicates(lists, distances, rows=rows)
+    assert (heads.tolist(), tails.tolist()) == ([2], [40])
 
 
 @pytest.mark.parametrize(
@@ -159,8 +176,10 @@ def test_near_duplicates_among_nothing_but_copies():
         (lambda: levina_bickel_dimension([[1.0, 1.0, 1.0]]), "distances that differ"),
         (lambda: anisotropy(np.ones((4, 3))), "all equal"),
         (lambda: anisotropy([[0.0, 0.0], [1.0, 0.0]]), "zero vector"),
-        (lambda: near_duplicates(np.ones((3, 2)), [[1], [0]]), "3 rows"),
-        (lambda: near_duplicates(np.ones((2, 2)), [[1], [2]]), "2 rows"),
+        (lambda: neighbor_distances(np.ones((2, 2)), [[1], [2]]), "2 rows"),
+        (lambda: neighbor_distances(np.ones((2, 2)), [[1], [0]], [0]), "2 rows"),
+        (lambda: neighbor_distances(np.ones((2, 2)), [[1]], [-1]), "2 rows"),
+        (lambda: near_duplicates([[1], [0]], [[0.0]]), "as neighbors"),
     ],
 )
 def test_bad_input_is_refused(call, part):

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import silhouette_samples, silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from spaceform.errors import InputError
 from spaceform.metrics.separability import (
+    class_silhouette,
     fisher_ratio,
     fisher_trace,
     knn_accuracy,
@@ -26,6 +28,7 @@ def classes(seed=0, n=60, d=4, n_classes=3, spread=1.0, gap=3.0):
     return gap * rng.normal(size=(n_classes, d))[y] + spread * rng.normal(size=(n, d)), y
 
 
+EVERY = [fisher_ratio, fisher_trace, thornton_index, knn_accuracy, linear_probe_auc, class_silhouette]
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -105,6 +108,22 @@ def test_knn_accuracy_is_leave_one_out(k):
     assert knn_accuracy(X, y, k=k) == right / len(X)
 
 
+@settings(max_examples=20, deadline=None)
+@given(seeds)
+def test_silhouette_is_scikit_learns(seed):
+    X, y = classes(seed, gap=1.0)
+    y[3] = 9  # a class of one row
+    assert class_silhouette(X, y) == pytest.approx(silhouette_score(X, y), abs=1e-9)
+    rows = np.random.default_rng(seed).permutation(len(X))[:20]
+    assert class_silhouette(X, y, rows=rows) == pytest.approx(silhouette_samples(X, y)[rows].mean(), abs=1e-9)
+
+
+def test_silhouette_of_singletons_and_of_copies_is_0():
+    X = np.random.default_rng(0).normal(size=(6, 2))
+    assert class_silhouette(X, np.arange(6)) == 0
+    assert class_silhouette(np.ones((6, 2)), np.arange(6) % 2) == 0
+
+
 def test_votes():
     labels = np.array([[0, 1, 1], [2, 0, 1], [-1, -1, 3], [-1, -1, -1], [1, 0, 0]])
     assert majority_vote(labels).tolist() == [1, 2, 3, -1, 0]
@@ -142,11 +161,11 @@ def test_linear_probe_on_two_classes_and_its_auc():
 def test_unlabelled_rows_are_left_out():
     X, y = classes()
     more, labels = np.vstack([X, np.full((5, 4), 99.0)]), np.concatenate([y, np.full(5, -1)])
-    for function in (fisher_ratio, fisher_trace, thornton_index, knn_accuracy, linear_probe_auc):
+    for function in EVERY:
         assert function(more, labels) == pytest.approx(function(X, y))
 
 
-@pytest.mark.parametrize("function", [fisher_ratio, fisher_trace, thornton_index, knn_accuracy, linear_probe_auc])
+@pytest.mark.parametrize("function", EVERY)
 @pytest.mark.parametrize(
     ("X", "y", "part"),
     [
@@ -173,6 +192,7 @@ def test_bad_input_is_refused(function, X, y, part):
         (lambda: knn_accuracy([[0.0], [1.0], [2.0]], [0, 0, 1], k=3), "from 1 to 2"),
         (lambda: linear_probe([[0.0], [1.0], [2.0]], [0, 0, 1]), "5 rows or more"),
         (lambda: thornton_index([[0.0], [1.0]], [0, 1], metric="cosine"), "zero vector"),
+        (lambda: class_silhouette([[0.0], [1.0], [2.0]], [0, 1, -1], rows=[2]), "no labelled row"),
     ],
 )
 def test_what_has_no_answer_is_refused(call, part):

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 
 from spaceform.checks import check_integer, check_matrix, check_real
 from spaceform.errors import InputError
-from spaceform.ops.pairs import l2_normalize
-from spaceform.ops.spanning_kernels import exact_lists
+from spaceform.ops.pairs import l2_normalize, row_blocks
 from spaceform.types import FloatArray, IntArray
 
 
@@ -152,26 +151,44 @@ def anisotropy(X: ArrayLike) -> Anisotropy:
     )
 
 
+def neighbor_distances(X: ArrayLike, neighbors: ArrayLike, rows: ArrayLike | None = None) -> FloatArray:
+    """Return the exact distances ``(m, k)`` float64 of rows of ``X`` to those in their lists ``neighbors (m, k)``.
+
+    By direct differences. List i belongs to row i, or to ``rows[i]``. A search by matrix products ranks well but its distances lose their
+    digits near 0; here copies are at distance 0. Raises ``InputError`` for lists that do not fit.
+    O(m k d) time, blocks of memory.
+    """
+    base = check_matrix(X)
+    lists = _check_lists(neighbors)
+    own = np.arange(len(lists)) if rows is None else np.asarray(rows, dtype=np.int64)
+    if own.shape != (len(lists),) or max(lists.max(), own.max()) >= len(base) or own.min() < 0:
+        raise InputError("neighbors", got=f"{len(lists)} lists up to row {lists.max()}", expected=f"{len(base)} rows")
+    distances = np.empty(lists.shape)
+    for block in row_blocks(len(lists), lists.shape[1] * base.shape[1]):
+        gaps = base[lists[block]].astype(np.float64) - base[own[block], None]
+        distances[block] = np.sqrt(np.einsum("nkd,nkd->nk", gaps, gaps))
+    return distances
+
+
 def near_duplicates(
-    X: ArrayLike, neighbors: ArrayLike, *, ratio: float = 0.1
+    neighbors: ArrayLike, distances: ArrayLike, *, rows: ArrayLike | None = None, ratio: float = 0.1
 ) -> tuple[IntArray, IntArray, FloatArray, float]:
     """Return pairs of rows that are suspiciously close: ``(heads, tails, distances, scale)``, nearest first.
 
-    A pair counts when one row stands in the other's list ``neighbors (n, k)`` and their distance, recomputed by
-    direct differences, is at most ``ratio`` times ``scale``, the median over rows of the distance to the farthest
-    listed neighbour. Relative, because in a narrow cone of vectors (mean cosine 0.99) no fixed threshold means
-    anything. ``heads < tails``; copies are at distance exactly 0. Groups of more than k copies are found, not all
-    their pairs. Raises ``InputError`` for lists that do not fit ``X``. O(n k d).
+    ``distances (m, k)`` are those of :func:`neighbor_distances`. A pair counts when one row stands in the other's
+    list and their distance is at most ``ratio`` times ``scale``, the median over rows of the distance to the
+    farthest listed neighbour. Relative, because in a narrow cone of vectors (mean cosine 0.99) no fixed threshold
+    means anything. ``heads < tails``; copies are at distance 0. Of a group of more than k copies not all pairs are
+    listed. Raises ``InputError`` for lists and distances of unequal shape. O(m k).
     """
-    rows = check_matrix(X)
     lists = _check_lists(neighbors)
-    if len(lists) != len(rows) or lists.max() >= len(rows):
-        raise InputError("neighbors", got=f"{len(lists)} lists up to row {lists.max()}", expected=f"{len(rows)} rows")
-    level = check_real(ratio, "ratio", low=0)
-    gaps = np.sqrt(exact_lists(np.ascontiguousarray(rows), lists))
-    scale = float(np.median(gaps[:, -1]))
-    at, place = np.nonzero(gaps <= level * scale)
-    ends = np.sort(np.stack([at, lists[at, place]], axis=1), axis=1)
+    gaps = check_matrix(distances, "distances", dtype=np.float64)
+    if gaps.shape != lists.shape:
+        raise InputError("distances", got=f"shape {gaps.shape}", expected=f"shape {lists.shape}, as neighbors")
+    own = np.arange(len(lists)) if rows is None else np.asarray(rows, dtype=np.int64)
+    scale = float(np.median(gaps.max(1)))
+    at, place = np.nonzero(gaps <= check_real(ratio, "ratio", low=0) * scale)
+    ends = np.sort(np.stack([own[at], lists[at, place]], axis=1), axis=1)
     ends, first = np.unique(ends, axis=0, return_index=True)
     lengths = gaps[at, place][first]
     order = np.argsort(lengths, kind="stable")
@@ -184,7 +201,7 @@ def _check_lists(neighbors: ArrayLike) -> IntArray:
         raise InputError(
             "neighbors", got=f"{lists.dtype} of shape {lists.shape}", expected="row numbers of shape (n, k)"
         )
-    return lists.astype(np.int64)  # a copy: kernels sort in place
+    return lists.astype(np.int64)
 
 
 def _check_distances(distances: ArrayLike, k: int) -> FloatArray:

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
 
 from spaceform.checks import check_integer, check_labels, check_matrix, check_real
 from spaceform.errors import InputError
 from spaceform.ops.neighbors import nearest_neighbors
+from spaceform.ops.pairs import row_blocks, squared_distances
 from spaceform.types import FloatArray, IntArray, RandomState
 
 
@@ -106,6 +108,37 @@ def majority_vote(labels: IntArray) -> IntArray:
     return np.take_along_axis(labels, votes.argmax(1)[:, None], 1)[:, 0]
 
 
+def class_silhouette(X: ArrayLike, y: ArrayLike, *, rows: ArrayLike | None = None) -> float:
+    """Return the mean silhouette (Rousseeuw, 1987) of the labelled classes, in [-1, 1], without a square matrix.
+
+    Per row ``(b - a) / max(a, b)``: ``a`` the mean distance to the rest of its class, ``b`` the smallest mean
+    distance to another class; a class of one row counts 0. The mean is over all labelled rows, or over those in
+    ``rows`` (row numbers: an unbiased sample for large n). O(m n (d + 1)) in blocks.
+    """
+    wanted = np.arange(len(np.asarray(y))) if rows is None else np.asarray(rows, dtype=np.int64)
+    base, codes, counts, positions = _labelled_at(X, y)
+    queries = positions[wanted][positions[wanted] >= 0]
+    if not len(queries):
+        raise InputError("rows", got="no labelled row", expected="at least one")
+    members = csr_matrix((np.ones(len(codes), base.dtype), (np.arange(len(codes)), codes)))
+    base = base - base.mean(0)
+    total = 0.0
+    for block in row_blocks(len(queries), len(base), itemsize=base.itemsize):
+        some = queries[block]
+        distances = np.sqrt(squared_distances(base[some], base))
+        distances[np.arange(len(some)), some] = 0
+        sums = np.asarray(distances @ members, dtype=np.float64)
+        at, own = np.arange(len(some)), codes[some]
+        inside = sums[at, own] / np.maximum(counts[own] - 1, 1)
+        means = sums / counts
+        means[at, own] = np.inf
+        outside = means.min(1)
+        scale = np.maximum(inside, outside)
+        values = np.divide(outside - inside, scale, out=np.zeros(len(some)), where=scale > 0)
+        total += float(values[counts[own] > 1].sum())
+    return total / len(queries)
+
+
 def linear_probe(
     X: ArrayLike, y: ArrayLike, *, folds: int = 5, C: float = 1.0, random_state: RandomState = 0
 ) -> LinearProbe:
@@ -146,14 +179,19 @@ def linear_probe_auc(X: ArrayLike, y: ArrayLike, *, folds: int = 5, random_state
 
 def _labelled(X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, IntArray, IntArray]:
     """Return labelled rows, their class codes and the class sizes."""
+    return _labelled_at(X, y)[:3]
+
+
+def _labelled_at(X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
+    """Return also where each given row stands among the labelled ones (-1: nowhere)."""
     rows = check_matrix(X, min_rows=2)
     labels = check_labels(y, len(rows))
-    if labels.dtype.kind in "if":
-        rows, labels = rows[labels != -1], labels[labels != -1]
-    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    known = labels != -1 if labels.dtype.kind in "if" else np.ones(len(rows), dtype=bool)
+    _, codes, counts = np.unique(labels[known], return_inverse=True, return_counts=True)
     if len(counts) < 2:
         raise InputError("y", got=f"{len(counts)} class(es)", expected="at least 2 classes")
-    return rows, codes.astype(np.int64), counts
+    positions = np.where(known, np.cumsum(known) - 1, -1)
+    return rows if known.all() else rows[known], codes.astype(np.int64), counts, positions
 
 
 def _split_scatter(rows: FloatArray, codes: IntArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
