@@ -44,10 +44,14 @@ def _pairs(ax: Axes, one: dict[str, Any], record: Record) -> None:
     ax.scatter([0] * len(seeds), theirs, color=QUIET, s=22, zorder=2)
     ax.scatter([1] * len(seeds), ours, color=ACCENT, s=22, zorder=2)
     ax.set_xlim(-0.35, 1.35)
-    ax.set_xticks([0, 1], [textwrap.fill(one["baseline"], 14), textwrap.fill(one["method"], 14)])
-    ax.set_ylabel(one["metric"])
+    ax.set_xticks([0, 1], [_words(one["baseline"]), _words(one["method"])])
+    ax.set_ylabel(str(one["metric"]).replace("_", " "))
     ax.set_title("\n".join(textwrap.wrap(one["name"], 34)), fontsize=8)
     colour = VERDICT_COLOURS[one["verdict"]]
     verdict = f"{one['verdict']} ({one['difference']:+.3g})"
     ax.text(0.5, 0.02, verdict, transform=ax.transAxes, ha="center", color=colour, weight="bold")
     ax.margins(y=0.25)
+
+
+def _words(arm: str) -> str:
+    return textwrap.fill(arm.replace("_", " "), 14)
