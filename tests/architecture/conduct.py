@@ -104,7 +104,7 @@ def _can_fail(node: ast.AST) -> bool:
     checked = any(keyword.arg == "check" and not _is_false(keyword.value) for keyword in node.keywords)
     return (
         checked
-        or name in {"raises", "warns", "gradcheck", "fail"}
+        or name in {"raises", "warns", "gradcheck", "fail", "mechanism"}
         or name.startswith(("assert", "check", "refuse", "expect"))
     )
 

@@ -78,12 +78,14 @@ def _all_triplets() -> dict[str, Any]:
     return {"mining": Mining(strategy="all")}
 
 
-def _searched() -> dict[str, Any]:
+def _search() -> dict[str, Any]:
+    from spaceform.clustering.hidden_classes import HiddenClassSplit
     from spaceform.clustering.ncd import NCDKMeans
 
     return {
-        "estimator": NCDKMeans(n_novel=1, n_init=2, random_state=0),
+        "estimator": NCDKMeans(n_novel=2, n_init=1, random_state=0),
         "param_distributions": {"init_power": [1.0, 2.0]},
+        "cv": HiddenClassSplit(n_hidden=1, n_splits=2, random_state=0),
     }
 
 
@@ -109,6 +111,9 @@ ESTIMATORS: dict[str, EstimatorCase] = {
         {"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels, transductive=True
     ),
     "LokiClassifier": EstimatorCase({"random_state": 0}, full_labels),
+    "ClassSeparability": EstimatorCase({"n_subsample": 24, "n_repeats": 2, "random_state": 0}),
+    "PBNClassifierDiscovery": EstimatorCase({"n_novel": 2, "epochs": 2, "random_state": 0}, partial_labels),
+    "HiddenClassSearchCV": EstimatorCase({"n_iter": 1, "random_state": 0}, partial_labels, make=_search),
 } | {name: case for name, case in _DECLARED.items() if isinstance(case, EstimatorCase)}
 
 LOSSES: dict[str, LossCase] = {

@@ -13,7 +13,7 @@ SCALES = {"smoke", "laptop", "paper"}
 
 
 def check_constants(module: ModuleType, paper: Paper) -> None:
-    """Slug, arms and settings are there, plain, and the settings of all scales have the same names."""
+    """Slug, arms and the settings of three scales are there, and plain."""
     assert paper.slug == module.SLUG, f"SLUG is {module.SLUG!r}"
     assert module.__name__.rpartition(".")[2] == paper.module, f"the file is {module.__name__}"
     assert len(module.ARMS) >= 2, "one arm compares with nothing"
@@ -21,7 +21,6 @@ def check_constants(module: ModuleType, paper: Paper) -> None:
     assert set(module.SETTINGS) == SCALES, f"SETTINGS for {sorted(module.SETTINGS)}"
     for scale, settings in module.SETTINGS.items():
         assert json.loads(json.dumps(settings)) == dict(settings), f"settings of {scale} are not plain JSON"
-        assert set(settings) == set(module.SETTINGS["smoke"]), f"settings of {scale} have other names"
 
 
 def check_interface(module: ModuleType) -> None:

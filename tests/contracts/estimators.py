@@ -228,7 +228,7 @@ def refuses(work: Callable[[], Any], what: str, *, name: str = "X") -> None:
         refusal = error
     else:
         raise AssertionError(f"{what} was not refused")
-    words = (name, "sample", "feature", "NaN", "array", "label")
+    words = (name, "sample", "feature", "NaN", "array", "label", "string")
     told = isinstance(refusal, InputError) or any(word in str(refusal) for word in words)
     assert told, f"{what}: the message does not say what is wrong: {refusal}"
 
