@@ -52,7 +52,7 @@ def draw_learned(learned: Mapping[str, Mapping[str, float]], paths: Sequence[Pat
             for row, value in enumerate(values):
                 ax.text(value, row, f" {value:.3f}", va="center")
             ax.set_yticks(range(len(names)), names)
-            ax.invert_yaxis()
+            ax.set_ylim(len(names) - 0.5, -0.5)
             ax.set_xlim(0, 1.12)
             ax.set_xticks([0, 0.5, 1])
             ax.set_title(f"{label} on unseen classes")

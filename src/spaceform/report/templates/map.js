@@ -8,12 +8,20 @@
   const n = data.x.length, GREY = "#8d96a6", NEAR = 14;
   const texts = data.names.map((name, i) =>
     [name, ...Object.values(data.texts).map(column => column[i])].join(" ").toLowerCase());
+  const PICTURES_FROM = 5;
+  const sheet = new Image(), side = 48;
+  if (data.cells.length) {
+    sheet.onload = () => redraw();
+    sheet.src = getComputedStyle(tip.querySelector(".pic")).backgroundImage.slice(5, -2);
+  }
   let view = { x: 0, y: 0, scale: 1 }, hovered = -1, alone = null, matches = null, size = { w: 1, h: 1 }, queued = false;
 
   const colouring = () => data.colours[select ? select.value : ""];
   const colourOf = code => code < 0 ? GREY : data.palette[code % data.palette.length];
+  // the two axes mean nothing by themselves, so a wide canvas may stretch the map
+  const stretch = () => Math.max(1, Math.min(1.7, size.w / size.h));
   const unit = () => Math.min(size.w, size.h) / 21000 * view.scale;
-  const screenX = i => size.w / 2 + (data.x[i] - view.x) * unit();
+  const screenX = i => size.w / 2 + (data.x[i] - view.x) * unit() * stretch();
   const screenY = i => size.h / 2 - (data.y[i] - view.y) * unit();
   const lit = i => (alone === null || colouring().codes[i] === alone) && (matches === null || matches.has(i));
 
@@ -30,12 +38,19 @@
     pen.clearRect(0, 0, size.w, size.h);
     const codes = colouring() ? colouring().codes : null;
     const radius = Math.min(7, Math.max(1.6, 60 / Math.sqrt(n)) * Math.sqrt(view.scale));
+    const pictured = view.scale >= PICTURES_FROM && sheet.complete && sheet.naturalWidth > 0;
+    const shown = Math.min(side, 10 + 2.2 * view.scale);
     for (const bright of [false, true]) {
       pen.globalAlpha = bright ? .85 : .1;
       for (let i = 0; i < n; i++) {
         if (lit(i) !== bright) continue;
         const x = screenX(i), y = screenY(i);
-        if (x < -9 || y < -9 || x > size.w + 9 || y > size.h + 9) continue;
+        if (x < -side || y < -side || x > size.w + side || y > size.h + side) continue;
+        const cell = data.cells[i];
+        if (pictured && bright && cell) {
+          pen.drawImage(sheet, cell[0], cell[1], side, side, x - shown / 2, y - shown / 2, shown, shown);
+          continue;
+        }
         pen.fillStyle = codes ? colourOf(codes[i]) : data.palette[0];
         pen.beginPath();
         pen.arc(x, y, radius, 0, 6.2832);
@@ -102,7 +117,7 @@
     const before = unit(), scale = Math.min(200, Math.max(.5, view.scale * factor));
     view.scale = scale;
     const after = unit();
-    view.x += (x - size.w / 2) * (1 / before - 1 / after);
+    view.x += (x - size.w / 2) * (1 / before - 1 / after) / stretch();
     view.y -= (y - size.h / 2) * (1 / before - 1 / after);
     redraw();
   }
@@ -116,7 +131,7 @@
   canvas.addEventListener("pointermove", event => {
     const [x, y] = at(event);
     if (drag) {
-      view.x -= (x - drag[0]) / unit();
+      view.x -= (x - drag[0]) / unit() / stretch();
       view.y += (y - drag[1]) / unit();
       drag = [x, y];
       show(-1);
