@@ -147,7 +147,10 @@ def _step(
     seed: int,
 ) -> dict[str, float]:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # torch.manual_seed would queue a call with a stack trace for every absent accelerator, at every step
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
         optimizer.zero_grad(set_to_none=True)
         loss, figures = loss_step(batch)
         value = float(loss.detach())
