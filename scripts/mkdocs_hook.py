@@ -43,11 +43,15 @@ def on_files(files: Files, config: Any) -> Files:
         "index.md": _for_site((ROOT / "README.md").read_text(encoding="utf-8")),
         "contributing.md": _for_site((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
         "changelog.md": changelog.preview(),
+        "benchmarks.md": pages.benchmarks_page((ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")),
         "papers/index.md": pages.papers_index(results),
         **{f"papers/{p.slug}.md": pages.paper_page(p, results.get(p.slug)) for p in all_papers()},
         **{f"api/{package}.md": text for package, text in pages.api_pages(modules()).items()},
     }
     for name, text in made.items():
+        written = files.get_file_from_path(name)
+        if written is not None:
+            files.remove(written)
         files.append(File.generated(config, name, content=text))
     for path in sorted((ROOT / "results").glob("*.svg")):
         files.append(File.generated(config, f"results/{path.name}", abs_src_path=str(path)))

@@ -119,6 +119,22 @@ def api_pages(modules: Sequence[str]) -> dict[str, str]:
     }
 
 
+def benchmarks_page(text: str, path: Path = ROOT / "benchmarks" / "bench.json") -> str:
+    """Return ``text`` with the tables of the last run of ``spaceform bench``, if its rows are there."""
+    if not path.is_file():
+        return text
+    made = json.loads(path.read_text(encoding="utf-8"))
+    parts = [text.rstrip(), "Machine: " + ", ".join(f"{key} {value}" for key, value in made["machine"].items()) + "."]
+    parts += ["Versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items()) + "."]
+    for subject, rows in made["rows"].items():
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        parts += [
+            f"## {subject.capitalize()}",
+            table(columns, [[_cell(row.get(key)) for key in columns] for row in rows]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -156,6 +172,10 @@ several seeds. What counts was fixed beforehand in the paper's record: a differe
 verdict follows from the paired differences over the seeds and their 95% interval: *reproduced*, *weaker* (right
 direction, but not by the margin or not beyond chance), *not reproduced*, or *contradicted*. All four are results and
 all are shown."""
+
+
+def _cell(value: object) -> object:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _planned(paper: Paper, built: set[str]) -> str:

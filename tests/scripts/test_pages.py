@@ -78,3 +78,13 @@ def test_api_pages_hold_each_module_once():
     made = pages.api_pages(["spaceform.ops.pairs", "spaceform.ops.neighbors", "spaceform.errors"])
     assert made["ops"].count(":::") == 2
     assert set(made) == {"ops", "errors"}
+
+
+def test_benchmarks_become_tables(tmp_path):
+    assert pages.benchmarks_page("# Benchmarks\n", tmp_path / "gone.json") == "# Benchmarks\n"
+    rows = {"loki": [{"what": "tree", "ratio": 12.3456}, {"what": "dense", "seconds": None}]}
+    made = {"rows": rows, "machine": {"cores": 2}, "versions": {"torch": "2.13"}}
+    (tmp_path / "bench.json").write_text(json.dumps(made))
+    page = pages.benchmarks_page("# Benchmarks\n", tmp_path / "bench.json")
+    assert "cores 2" in page
+    assert "## Loki\n\n| what | ratio | seconds |\n| --- | --- | --- |\n| tree | 12.35 |  |\n| dense |  |  |" in page
