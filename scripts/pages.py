@@ -65,13 +65,12 @@ def built_papers() -> list[Paper]:
 
 def paper_page(paper: Paper, result: Result | None) -> str:
     """Return the page of one paper."""
+    facts = {"Needs": paper.needs, "Gives": paper.gives, "Costs": paper.cost}
     parts = [
         f"# {paper.method}",
         citation(paper),
         paper.idea,
-        table(
-            ["", ""], [["needs", paper.needs], ["gives", paper.gives], *([["cost", paper.cost]] if paper.cost else [])]
-        ),
+        bullets(f"**{name}** {text}" for name, text in facts.items() if text),
         "## Where it fails",
         bullets(paper.limits),
         *_code_section(paper),
@@ -138,17 +137,23 @@ def benchmarks_page(text: str, path: Path = ROOT / "benchmarks" / "bench.json") 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(escape(str(cell)).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def bullets(texts: Iterable[str]) -> str:
     """Return a Markdown list."""
-    return "\n".join(f"- {text}" for text in texts)
+    return "\n".join(f"- {escape(text)}" for text in texts)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` with angle brackets shown as they are, not taken for HTML."""
+    return text.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def citation(paper: Paper) -> str:
     """Return who wrote it, where, with a link."""
-    return f"{', '.join(paper.authors)}. [{paper.title}]({paper.link}). {paper.venue}, {paper.year}."
+    year = "" if str(paper.year) in paper.venue else f", {paper.year}"
+    return f"{', '.join(paper.authors)}. [{paper.title}]({paper.link}). {paper.venue}{year}."
 
 
 def by_name(result: Result) -> dict[str, Mapping[str, Any]]:
