@@ -5,7 +5,7 @@ import pytest
 
 from spaceform.errors import InputError
 from spaceform.geometry import MatrixMetric, TreeMetric
-from spaceform.ops.locus import locus
+from spaceform.geometry.locus import locus
 from spaceform.samplers.concentrated import class_probabilities, draw_classes
 
 PATH = TreeMetric([-1, 0, 1, 2, 3])

@@ -18,8 +18,8 @@ from spaceform.claims.context import Context
 from spaceform.claims.record import Record
 from spaceform.data.layouts.benchmarks.taxonomies import load_labelled_taxonomy
 from spaceform.data.taxonomies import LabelledTaxonomy, random_labelled_tree, synthetic_taxonomy, wordnet_taxonomy
+from spaceform.geometry.locus import locus
 from spaceform.methods.transfer.loki import LokiClassifier, NextClassSelector
-from spaceform.ops.locus import locus
 from spaceform.rng import derive_seed
 from spaceform.samplers.concentrated import draw_classes
 from spaceform.types import FloatArray, IntArray

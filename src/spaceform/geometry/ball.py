@@ -86,7 +86,8 @@ class PoincareBall:
 
     def mean(self, points: Rows, weights: Rows | None = None) -> Rows:
         """Return the Frechet mean ``(d,)`` of ``points (n, d)``; it is unique. O(n d) per step."""
-        return karcher_mean(self, points, weights, self.project(weighted_average(points, weights)))
+        start = self.project(weighted_average(points, weights))
+        return karcher_mean(self, points, weights, start=start)
 
     def check(self, x: Any) -> str | None:
         """Return why ``x`` does not hold points of the ball, or None if it does."""

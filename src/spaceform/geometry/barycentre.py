@@ -60,7 +60,7 @@ def weighted_average(points: Rows, weights: Rows | None) -> Rows:
     return (normalized_weights(points, weights) * points).sum(0)
 
 
-def karcher_mean(geometry: Curved, points: Rows, weights: Rows | None, start: Rows) -> Rows:
+def karcher_mean(geometry: Curved, points: Rows, weights: Rows | None, *, start: Rows) -> Rows:
     """Return the minimiser ``(d,)`` of ``sum_i w_i d(x, points_i)^2`` near ``start``, by gradient descent.
 
     The gradient of half the objective is ``-sum_i w_i log_x(points_i)``; the step is the inverse of a bound on its

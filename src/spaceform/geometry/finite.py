@@ -123,6 +123,16 @@ class LabelMetric(ABC):
             raise InputError(argument, got=f"{array.dtype} ids: {reason}", expected=f"ids from 0 to {len(self) - 1}")
         return array.astype(np.int64)
 
+    def distinct(self, ids: ArrayLike, argument: str = "observed") -> IntArray:
+        """Return ``ids`` as int64 if they are one or more distinct ids; else raise ``InputError``."""
+        array = self.checked(ids, argument)
+        if array.ndim != 1 or len(array) == 0:
+            raise InputError(argument, got=f"shape {array.shape}", expected="at least one id, shape (K,)")
+        found, counts = np.unique(array, return_counts=True)
+        if len(found) < len(array):
+            raise InputError(argument, got=f"the id {found[counts > 1][0]} more than once", expected="distinct ids")
+        return array
+
 
 def name_array(labels: ArrayLike | None, n: int) -> np.ndarray:
     """Return ``labels`` as an array of ``n`` distinct names (None: the ids); raises ``InputError`` else."""

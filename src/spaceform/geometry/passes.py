@@ -6,19 +6,13 @@ Every pass is O(n); those over batches keep the ``r`` rows of a batch in the inn
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 
-def _compiled(function: Any) -> Any:
-    return njit(cache=True, nogil=True, error_model="numpy")(function)
-
-
-@_compiled
+@njit(cache=True, nogil=True)
 def depth_first(parent: IntArray) -> IntArray:
     """Return the nodes in depth-first order, roots and siblings ascending; fewer than n when a cycle hides some."""
     n = len(parent)
@@ -49,7 +43,7 @@ def depth_first(parent: IntArray) -> IntArray:
     return order[:done]
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def depths(parent: IntArray, length: FloatArray) -> FloatArray:
     """Return the distance of each node from the root."""
     depth = np.zeros(len(parent))
@@ -58,7 +52,7 @@ def depths(parent: IntArray, length: FloatArray) -> FloatArray:
     return depth
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def pair_distances(parent: IntArray, length: FloatArray, a: IntArray, b: IntArray) -> FloatArray:
     """Return the distance of ``a[i]`` and ``b[i]``; O(edges on the path): the later node is never an ancestor."""
     result = np.zeros(len(a))
@@ -75,7 +69,7 @@ def pair_distances(parent: IntArray, length: FloatArray, a: IntArray, b: IntArra
     return result
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def source_distances(parent: IntArray, length: FloatArray, sources: IntArray, out: FloatArray) -> None:
     """Fill ``out (k, n)`` with the distances from each source to every node."""
     n = len(parent)
@@ -92,7 +86,7 @@ def source_distances(parent: IntArray, length: FloatArray, sources: IntArray, ou
                 row[v] = row[parent[v]] + length[v]
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def spanned(parent: IntArray, kept: BoolArray) -> BoolArray:
     """Return which nodes lie on a path between two kept ones (a kept node lies on the path to itself)."""
     n = len(parent)
@@ -112,7 +106,7 @@ def spanned(parent: IntArray, kept: BoolArray) -> BoolArray:
     return inside
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def nearest_distances(parent: IntArray, length: FloatArray, kept: BoolArray) -> FloatArray:
     """Return the distance of every node from the nearest kept one (infinite without any)."""
     n = len(parent)
@@ -124,7 +118,7 @@ def nearest_distances(parent: IntArray, length: FloatArray, kept: BoolArray) -> 
     return near
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def variance_passes(
     parent: IntArray, length: FloatArray, weight: FloatArray, moment: FloatArray, variance: FloatArray
 ) -> None:
@@ -150,7 +144,7 @@ def variance_passes(
             moment[v, j] = moment[p, j] + e * (total - 2 * weight[v, j])
 
 
-@_compiled
+@njit(cache=True, nogil=True)
 def least(
     variance: FloatArray, label: IntArray, tolerance: float, best_label: IntArray, best_value: FloatArray
 ) -> None:

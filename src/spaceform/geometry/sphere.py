@@ -106,7 +106,7 @@ class Sphere:
         eps = float(namespace(points).finfo(points.dtype).eps)
         if bool(norm(average)[0] <= 10 * eps):
             raise InputError("points", got="directions that balance out", expected="points with a mean direction")
-        return karcher_mean(self, points, weights, direction(average))
+        return karcher_mean(self, points, weights, start=direction(average))
 
     def check(self, x: Any) -> str | None:
         """Return why ``x`` does not hold unit rows, or None if it does."""

@@ -25,7 +25,7 @@ def tie_tolerance(dtype: np.dtype | type) -> float:
     return 1e-5 if np.dtype(dtype).itemsize <= 4 else 1e-11
 
 
-def blocks(n: int, width: int, budget: int, itemsize: int = 8) -> Iterator[slice]:
+def blocks(n: int, width: int, budget: int, *, itemsize: int = 8) -> Iterator[slice]:
     """Yield slices over ``n`` such that each, times ``width`` numbers, stays within ``budget`` bytes."""
     step = max(1, budget // max(1, width * itemsize))
     for start in range(0, n, step):
@@ -52,7 +52,7 @@ def least_variance(
     columns = blocks(count, k, DISTANCE_BYTES) if block is None else blocks(count, 1, block, itemsize=1)
     for chosen in columns:
         sq_dist = squared(chosen)
-        for rows in blocks(n, sq_dist.shape[1], VARIANCE_BYTES, weights.itemsize):
+        for rows in blocks(n, sq_dist.shape[1], VARIANCE_BYTES, itemsize=weights.itemsize):
             sums = weights[rows] @ sq_dist
             least = sums.min(axis=1)
             # an earlier block keeps its place unless this one is better by more than rounding

@@ -11,7 +11,6 @@ from torch import nn
 from spaceform.checks import check_choice, check_real
 from spaceform.errors import InputError
 from spaceform.geometry.finite import LabelMetric
-from spaceform.ops.frechet import check_observed
 from spaceform.ops.simplex import project_simplex
 
 BACKWARDS = ("identity", "polytope")
@@ -32,7 +31,7 @@ class LokiLogits(nn.Module):
     def __init__(self, metric: LabelMetric, observed: ArrayLike, *, temperature: float = 1.0) -> None:
         super().__init__()
         self.temperature = check_real(temperature, "temperature", low=0, open_ends=True)
-        ids = check_observed(observed, metric)
+        ids = metric.distinct(observed)
         self.register_buffer("sq_dist", torch.from_numpy(metric.squared_distances(ids)).float())
 
     def forward(self, P: torch.Tensor) -> torch.Tensor:
@@ -70,7 +69,7 @@ class LokiSTE(nn.Module):
         self.backward_rule = check_choice(backward, "backward", BACKWARDS)
         self.step = check_real(step, "step", low=0, open_ends=True)
         self.smoothing = check_real(smoothing, "smoothing", low=0, high=1)
-        ids = check_observed(observed, metric)
+        ids = metric.distinct(observed)
         self.register_buffer("sq_dist", torch.from_numpy(metric.squared_distances(ids)).float())
 
     def forward(self, P: torch.Tensor) -> torch.Tensor:

@@ -96,7 +96,7 @@ def label_means(
     ids of ``metric``; ``candidates`` ids that may be returned (None: every label). On a tree O(n S) for a spanned
     subtree of S labels; else O(n K N) in blocks of distances that are made on demand.
     """
-    ids = check_observed(observed, metric)
+    ids = metric.distinct(observed)
     W = check_weights(weights, len(ids))
     chosen = None if candidates is None else check_candidates(candidates, len(metric))
     return metric.means(W, ids, candidates=chosen, tolerance=tolerance)
@@ -112,17 +112,6 @@ def check_weights(weights: ArrayLike, width: int, name: str = "weights") -> Floa
     if empty.any():
         raise InputError(name, got=f"only zeros in row {int(empty.argmax())}", expected="a positive value in every row")
     return W
-
-
-def check_observed(observed: ArrayLike, metric: LabelMetric, name: str = "observed") -> IntArray:
-    """Return distinct ids of ``metric``, at least one; else ``InputError``."""
-    ids = metric.checked(observed, name)
-    if ids.ndim != 1 or len(ids) == 0:
-        raise InputError(name, got=f"shape {ids.shape}", expected="at least one id, shape (K,)")
-    distinct, counts = np.unique(ids, return_counts=True)
-    if len(distinct) < len(ids):
-        raise InputError(name, got=f"the id {distinct[counts > 1][0]} more than once", expected="distinct ids")
-    return ids
 
 
 def check_candidates(candidates: ArrayLike | None, count: int) -> IntArray:

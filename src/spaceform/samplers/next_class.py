@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 
 from spaceform.checks import check_choice, check_integer
 from spaceform.geometry.finite import LabelMetric
+from spaceform.geometry.locus import locus
 from spaceform.geometry.tree import TreeMetric
-from spaceform.ops.frechet import check_observed
-from spaceform.ops.locus import locus
 from spaceform.ops.selection import furthest_first
 from spaceform.rng import as_generator
 from spaceform.types import BoolArray, IntArray, RandomState
@@ -72,7 +71,7 @@ class NextClassSelector:
         Raises ``InputError`` for repeated or unknown ``observed`` ids and a negative budget.
         """
         check_integer(budget, "budget", low=0)
-        known = check_observed(observed, self.metric)
+        known = self.metric.distinct(observed)
         generator = as_generator(self.random_state)
         if self.strategy == "furthest" and not self._knows_locus():
             return self._furthest_from_observed(known, budget)

@@ -14,8 +14,15 @@ from spaceform.checks import check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.space import Space
 from spaceform.types import PathLike, Progress, no_progress
-from spaceform.workflows.train_kinds import Job, Trained, train_classifier, train_encoder, train_over_labels, train_rows
-from spaceform.workflows.trainables import accepts, find_trainable, parse_options
+from spaceform.workflows.learning.kinds import (
+    Job,
+    Trained,
+    train_classifier,
+    train_encoder,
+    train_over_labels,
+    train_rows,
+)
+from spaceform.workflows.learning.trainables import accepts, find_trainable, parse_options
 
 SPACE_FILE = "space.json"
 

@@ -21,8 +21,8 @@ from spaceform.errors import InputError
 from spaceform.geometry.finite import LabelMetric
 from spaceform.geometry.matrix import MatrixMetric
 from spaceform.heads.frechet_labels import LokiLogits, LokiSTE
-from spaceform.ops.calibration import apply_temperature, fit_temperature
-from spaceform.ops.frechet import check_candidates, check_observed, check_weights, label_means
+from spaceform.metrics.calibration import apply_temperature, fit_temperature
+from spaceform.ops.frechet import check_candidates, check_weights, label_means
 from spaceform.rng import as_generator
 from spaceform.samplers.next_class import NextClassSelector, SelectionPath
 from spaceform.types import FloatArray, IntArray, RandomState
@@ -119,7 +119,7 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.observed is None:
             self.observed_ = self.label_metric_.index(known, "y")
         else:
-            self.observed_ = check_observed(self.observed, self.label_metric_)
+            self.observed_ = self.label_metric_.distinct(self.observed)
             if len(self.observed_) != len(known):
                 raise InputError("observed", got=f"{len(self.observed_)} ids", expected=f"{len(known)}, one per class")
         if len(self.observed_) == 1:

@@ -8,7 +8,7 @@ import pytest
 from spaceform.errors import InputError
 from spaceform.methods.class_discovery.tabular_ncd import NCDKMeans, PBNClassifierDiscovery
 from spaceform.methods.transfer.loki import LokiClassifier
-from spaceform.workflows.trainables import find_trainable, is_trainable, parse_options
+from spaceform.workflows.learning.trainables import find_trainable, is_trainable, parse_options
 
 
 class Model:

@@ -20,9 +20,9 @@ from spaceform.samplers.next_class import NextClassSelector
 from spaceform.space import Space
 from spaceform.types import FloatArray, IntArray, Progress
 from spaceform.workflows.encoders import FOLDER
-from spaceform.workflows.label_metrics import read_label_metric, tree_of_columns
+from spaceform.workflows.learning.label_metrics import read_label_metric, tree_of_columns
+from spaceform.workflows.learning.trainables import accepts
 from spaceform.workflows.rows import read_rows
-from spaceform.workflows.trainables import accepts
 
 NEIGHBOURS = 5
 """The base model over vectors is five nearest neighbours, as in Loki's text experiments."""
@@ -132,13 +132,12 @@ def train_encoder(job: Job) -> Trained:
     rows = np.flatnonzero(y >= 0)
     if (classes := len(np.unique(y[rows]))) < 2:
         raise InputError("label", got=f"{classes} class(es)", expected="pictures of two or more classes")
-    given: dict[str, Any] = {"progress": job.progress} if accepts(job.cls, "progress") else {}
-    given |= {"checkpoint": job.out / "checkpoint"} if accepts(job.cls, "checkpoint") else {}
-    encoder = job.make(**given)
-    encoder.fit(images[rows], y[rows])
-    vectors = encoder.encode(images, **({"progress": job.progress} if accepts(encoder.encode, "progress") else {}))
+    surroundings = {"progress": job.progress, "checkpoint": job.out / "checkpoint"}
+    encoder = job.make()
+    encoder.fit(images[rows], y[rows], **_accepted(encoder.fit, surroundings))
+    vectors = encoder.encode(images, **_accepted(encoder.encode, surroundings))
     encoder.save(job.out / FOLDER)
-    record = {"kind": job.slug, "fingerprint": encoder.fingerprint} if hasattr(encoder, "fingerprint") else None
+    record = {"kind": type(encoder).__name__, "fingerprint": encoder.fingerprint}
     space = _with_vectors(base, vectors, record).with_columns({"seen": y >= 0})
     return Trained(space=space, labelled=len(rows), columns=("seen",))
 
@@ -235,7 +234,11 @@ def _neighbours(rows: int) -> KNeighborsClassifier:
 
 
 def _fit(model: Any, X: FloatArray, y: Any, progress: Progress) -> Any:
-    return model.fit(X, y, **({"progress": progress} if accepts(model.fit, "progress") else {}))
+    return model.fit(X, y, **_accepted(model.fit, {"progress": progress}))
+
+
+def _accepted(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if accepts(function, name)}
 
 
 def _pictures(job: Job) -> tuple[np.ndarray, Space]:

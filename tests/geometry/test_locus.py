@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from spaceform.errors import InputError
 from spaceform.geometry import EmbeddingMetric, GraphMetric, MatrixMetric, TreeMetric
+from spaceform.geometry.locus import is_locus_cover, locus, minimum_locus_cover_tree
 from spaceform.ops.frechet import frechet_mean, frechet_mean_set
-from spaceform.ops.locus import is_locus_cover, locus, minimum_locus_cover_tree
 
 
 def graph_metric(graph):

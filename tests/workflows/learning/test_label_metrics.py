@@ -6,7 +6,7 @@ import pytest
 from spaceform.errors import InputError
 from spaceform.geometry import GraphMetric, MatrixMetric, TreeMetric
 from spaceform.space import Space
-from spaceform.workflows.label_metrics import read_label_metric, tree_of_columns
+from spaceform.workflows.learning.label_metrics import read_label_metric, tree_of_columns
 
 COLUMNS = {
     "name": ["cat", "dog", "fig", "fig", None, "rye"],

@@ -10,7 +10,6 @@ from spaceform.checks import check_choice
 from spaceform.errors import InputError
 from spaceform.geometry.finite import LabelMetric
 from spaceform.geometry.tree import TreeMetric
-from spaceform.ops.frechet import check_observed
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 METHODS = ("auto", "tree", "lp")
@@ -27,7 +26,7 @@ def locus(metric: LabelMetric, observed: ArrayLike, *, method: str = "auto", tol
     Raises ``InputError`` for ids that are repeated or out of range, and for ``"tree"`` on another metric.
     """
     check_choice(method, "method", METHODS)
-    ids = check_observed(observed, metric)
+    ids = metric.distinct(observed)
     if method == "tree" and not isinstance(metric, TreeMetric):
         raise InputError("method", got="'tree'", expected=f"'lp' for a {type(metric).__name__}")
     if isinstance(metric, TreeMetric) and method != "lp":

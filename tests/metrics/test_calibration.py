@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from spaceform.errors import InputError
-from spaceform.ops.calibration import apply_temperature, fit_temperature
+from spaceform.metrics.calibration import apply_temperature, fit_temperature
 
 
 def test_a_temperature_divides_logits():
