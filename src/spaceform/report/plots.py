@@ -19,7 +19,7 @@ LARGEST = len(PALETTE)
 """Classes with a colour of their own; the others are grey."""
 
 
-def draw_map(xy: FloatArray, classes: Sequence[str | None], title: str, paths: Sequence[Path]) -> None:
+def draw_map(xy: FloatArray, classes: Sequence[str | None], *, title: str, paths: Sequence[Path]) -> None:
     """Draw points ``(n, 2)`` coloured by class to every path (.png or .svg); the largest classes get the colours."""
     names, counts = np.unique([name for name in classes if name is not None], return_counts=True)
     chosen = [str(names[i]) for i in np.argsort(-counts, kind="stable")[:LARGEST]]
@@ -60,7 +60,12 @@ def draw_learned(learned: Mapping[str, Mapping[str, float]], paths: Sequence[Pat
 
 
 def draw_index(
-    ks: Sequence[int], curves: Mapping[str, Sequence[float]], chosen: int, truth: int | None, paths: Sequence[Path]
+    ks: Sequence[int],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    chosen: int,
+    truth: int | None,
+    paths: Sequence[Path],
 ) -> str:
     """Draw validity indices over the number of classes with the chosen number marked; return SVG text."""
     with figure(7.2, 2.8) as drawn:

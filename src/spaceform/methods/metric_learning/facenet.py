@@ -10,6 +10,7 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -198,7 +199,7 @@ class FaceNet(TransformerMixin, BaseEstimator):
             made.classes_ = np.asarray(record["classes"])
             made.net_ = made._new_net(0)
             made.net_.load_state_dict(load_file(place / WEIGHTS))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise SpaceFormatError(f"{place} holds no FaceNet encoder that can be read: {error}") from error
         made.net_.eval()
         made.history_ = History()

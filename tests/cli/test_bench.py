@@ -1,0 +1,31 @@
+"""`spaceform bench` on the command line; the figures themselves are nobody's promise."""
+
+import json
+import sys
+
+import pytest
+
+from spaceform.cli import bench
+from spaceform.cli.main import main
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    from types import SimpleNamespace
+
+    module = SimpleNamespace(run=lambda quick, progress: [{"what": "a", "ratio": 1.0}, {"what": "b", "peer": 2.0}])
+    monkeypatch.setitem(sys.modules, "spaceform.workflows.bench_toy", module)
+    monkeypatch.setattr(bench, "subjects", lambda: ["toy"])
+
+
+def test_rows_as_table_json_and_file(toy, tmp_path, capsys):
+    assert main(["bench", "toy"]) == 0
+    assert "ratio" in capsys.readouterr().out
+    assert main(["bench", "--json", "--out", str(tmp_path / "b.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["toy"][1] == {"what": "b", "peer": 2.0}
+    assert set(json.loads((tmp_path / "b.json").read_text())) == {"rows", "versions", "machine"}
+
+
+def test_unknown_subject_lists_the_known(capsys):
+    assert main(["bench", "nothing"]) == 2
+    assert "startup" in capsys.readouterr().err
