@@ -1,0 +1,108 @@
+"""Contrastive loss: every pair on its own, positives within one margin and negatives beyond another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from spaceform.checks import check_choice, check_real
+from spaceform.errors import InputError
+from spaceform.losses.fused.blocks import Block, Weigh
+from spaceform.losses.fused.measures import fused_kind
+from spaceform.losses.fused.pair_loss import PairLoss, Sweep
+from spaceform.ops.triplets import Batch
+
+if TYPE_CHECKING:
+    from spaceform.geometry.protocol import Geometry
+
+REDUCTIONS = ("mean", "mean_active")
+
+
+def contrastive(
+    closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor, *, near: float, far: float
+) -> torch.Tensor:
+    """Return the hinge ``(A, M)`` of every pair: ``[near - c]_+`` for positives, ``[c - far]_+`` for negatives.
+
+    It is 0 outside ``mask``. ``closeness (A, M)``, larger is nearer; ``targets (A, M)`` bool, True for positives;
+    ``mask (A, M)`` bool. Hadsell, Chopra and LeCun, CVPR 2006, equation 4, with plain instead of squared hinges. O(A
+    M).
+    """
+    hinge = torch.where(targets, near - closeness, closeness - far).clamp(min=0)
+    return hinge.masked_fill(~mask, 0)
+
+
+@final
+class ContrastiveLoss(PairLoss):
+    """Mean over positives of ``[D - positive_margin]_+`` plus mean over negatives of ``[negative_margin - D]_+``.
+
+    Parameters: ``positive_margin`` (0) within which positives cost nothing, ``negative_margin`` (1) beyond which
+    negatives cost nothing, both distances; with ``closeness="dot"`` (or on the sphere) they are closenesses instead:
+    ``[positive_margin - c]_+`` and ``[c - negative_margin]_+`` (1 and 0.5 are usual for cosines).
+    ``reduction``: ``"mean_active"`` averages over the pairs with a loss above 0, ``"mean"`` over all, positives and
+    negatives apart. ``closeness`` (``"distance"``), ``normalize``, ``empty``: see
+    :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
+
+    Raises ``InputError`` for bad batches, ``NoPairsError`` without positive or without negative pairs.
+    O(B M d) time, memory of one block; ``"mean_active"`` costs one product more, which counts the active pairs.
+
+    The defaults are those of pytorch-metric-learning; values differ only in that a batch without positives, or without
+    negatives, is refused there by no one and here by default.
+
+    >>> batch = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    >>> round(float(ContrastiveLoss(reduction="mean")(batch, torch.tensor([0, 0, 1]))), 4)  # 0.8944 + (1 - 0.6325) / 2
+    1.0782
+    """
+
+    def __init__(
+        self,
+        *,
+        positive_margin: float = 0.0,
+        negative_margin: float = 1.0,
+        reduction: str = "mean_active",
+        closeness: str | Geometry = "distance",
+        normalize: bool = True,
+        empty: str = "raise",
+    ) -> None:
+        super().__init__(closeness=closeness, normalize=normalize, empty=empty)
+        self.positive_margin = check_real(positive_margin, "positive_margin")
+        self.negative_margin = check_real(negative_margin, "negative_margin")
+        self.reduction = check_choice(reduction, "reduction", REDUCTIONS)
+        sign = 1 if fused_kind(self.closeness) == "dot" else -1
+        self._near, self._far = sign * self.positive_margin, sign * self.negative_margin
+        if self._near < self._far:
+            raise InputError(
+                "negative_margin",
+                got=f"{negative_margin} with positive_margin {positive_margin}",
+                expected="positives that must be nearer than negatives",
+            )
+
+    def _weigher(self, batch: Batch, sweep: Sweep) -> Weigh:
+        positives, negatives = float(batch.n_pairs), float(batch.n_negative_pairs)
+        if self.reduction == "mean_active":
+            positives, negatives = self._active(sweep)
+        weight_near, weight_far = 1 / max(1.0, positives), 1 / max(1.0, negatives)
+
+        def weigh(block: Block) -> tuple[torch.Tensor, float]:
+            near, far = block.split()
+            cost = (self._near - near).clamp_(min=0).masked_fill_(~block.positive, 0)
+            excess = far.sub_(self._far).clamp_(min=0)
+            values = cost.sum(1) * weight_near + excess.sum(1) * weight_far
+            excess.sign_().mul_(weight_far)
+            block.add_positive(cost.sign_().mul_(-weight_near))
+            return values, 0.0
+
+        return weigh
+
+    @torch.no_grad()
+    def _active(self, sweep: Sweep) -> tuple[float, float]:
+        counts: Any = torch.zeros(2, dtype=torch.float64)
+        for block in sweep():
+            near, far = block.split()
+            counts[0] += ((near < self._near) & block.positive).sum()
+            counts[1] += far.sub_(self._far).clamp_(min=0).sign_().sum(dtype=torch.float64)
+        return float(counts[0]), float(counts[1])
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"positive_margin={self.positive_margin}, negative_margin={self.negative_margin}, {self.reduction}"

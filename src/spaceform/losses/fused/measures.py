@@ -1,0 +1,174 @@
+"""Closeness of two sets of rows, a block of rows at a time, and the way back for its gradient.
+
+A measure hands out blocks ``(r, M)`` of closeness, larger is nearer, and takes back the derivative of a loss by that
+block in the same tensor. It adds up the gradients of rows and columns, so that no block has to be kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, final
+
+import torch
+
+from spaceform.checks import check_choice
+from spaceform.errors import InputError
+
+if TYPE_CHECKING:
+    from spaceform.geometry.protocol import Geometry
+
+KINDS = ("dot", "distance", "squared")
+
+
+class Measure(Protocol):
+    """Blocks of closeness between ``rows (B, d)`` and ``columns (M, d)``, and the gradients of both."""
+
+    row_gradient: torch.Tensor | None
+    column_gradient: torch.Tensor | None
+
+    def block(self, rows: slice) -> torch.Tensor:
+        """Return the closeness ``(r, M)`` of some rows to all columns; it may be overwritten, and so may the last."""
+        ...
+
+    def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        """Add the gradients for ``weights (r, M)``, the derivative of a loss by the block handed out last."""
+        ...
+
+
+def check_closeness(closeness: str | Geometry) -> str | Geometry:
+    """Return a kind of closeness or a geometry; anything else is an ``InputError``."""
+    if isinstance(closeness, str):
+        return check_choice(closeness, "closeness", KINDS)
+    if not callable(getattr(closeness, "pairwise_closeness", None)):
+        raise InputError("closeness", got=repr(closeness), expected=f"one of {', '.join(KINDS)}, or a geometry")
+    return closeness
+
+
+def fused_kind(closeness: str | Geometry) -> str | None:
+    """Return the kind that a closeness is one of, or None for a geometry that is none of them."""
+    if isinstance(closeness, str):
+        return closeness
+    from spaceform.geometry.flat import Euclidean
+    from spaceform.geometry.sphere import Sphere
+
+    return "dot" if isinstance(closeness, Sphere) else "squared" if isinstance(closeness, Euclidean) else None
+
+
+def measure(
+    closeness: str | Geometry, rows: torch.Tensor, columns: torch.Tensor, *, wants: tuple[bool, bool]
+) -> Measure:
+    """Return the measure of a kind of closeness; ``wants`` says whether rows and columns want a gradient.
+
+    ``"dot"``: the dot product; ``"distance"``: minus the Euclidean distance; ``"squared"``: minus its square; or a
+    geometry, whose ``pairwise_closeness`` is differentiated by autograd, block by block. When ``columns`` is ``rows``,
+    the two gradients are one tensor. A block costs O(r M d).
+    """
+    kind = fused_kind(closeness)
+    if kind is None:
+        return _Curved(closeness, rows, columns, wants)  # type: ignore[arg-type]  # strings have a kind
+    return {"dot": _Dot, "distance": _Distance, "squared": _Squared}[kind](rows, columns, wants)
+
+
+class _Dot:
+    """The dot product: the cosine of unit rows."""
+
+    def __init__(self, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]) -> None:
+        self.rows, self.columns = rows, columns
+        self.row_gradient, self.column_gradient = _accumulators(rows, columns, wants)
+        self._room = rows.new_empty(0)
+
+    def block(self, rows: slice) -> torch.Tensor:
+        return torch.mm(self.rows[rows], self.columns.T, out=self._space(rows))
+
+    def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        if self.row_gradient is not None:
+            self.row_gradient[rows].addmm_(weights, self.columns)
+        if self.column_gradient is not None:
+            self.column_gradient.addmm_(weights.T, self.rows[rows])
+
+    def _space(self, rows: slice) -> torch.Tensor:
+        """One buffer for all blocks: fresh memory of this size costs more than the product that fills it."""
+        height = len(self.rows[rows])
+        if len(self._room) < height:
+            self._room = self.rows.new_empty(height, len(self.columns))
+        return self._room[:height]
+
+
+class _Squared(_Dot):
+    """Minus the squared distance, ``2 x.r - |x|^2 - |r|^2``, at most 0."""
+
+    def __init__(self, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]) -> None:
+        super().__init__(rows, columns, wants)
+        self._row_squares = (rows * rows).sum(1, keepdim=True)
+        self._column_squares = (columns * columns).sum(1)
+
+    def block(self, rows: slice) -> torch.Tensor:
+        out = self._space(rows)
+        torch.addmm(self._column_squares, self.rows[rows], self.columns.T, beta=-1, alpha=2, out=out)
+        return out.sub_(self._row_squares[rows]).clamp_(max=0)
+
+    def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        if self.row_gradient is not None:
+            gradient = self.row_gradient[rows].addmm_(weights, self.columns, alpha=2)
+            gradient.addcmul_(weights.sum(1, keepdim=True), self.rows[rows], value=-2)
+        if self.column_gradient is not None:
+            gradient = self.column_gradient.addmm_(weights.T, self.rows[rows], alpha=2)
+            gradient.addcmul_(weights.sum(0)[:, None], self.columns, value=-2)
+
+
+@final
+class _Distance(_Squared):
+    """Minus the distance. It has no slope where rows meet: such pairs get none instead of an infinite one."""
+
+    def __init__(self, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]) -> None:
+        super().__init__(rows, columns, wants)
+        self._distances = rows.new_empty(0)
+
+    def block(self, rows: slice) -> torch.Tensor:
+        out = super().block(rows)
+        if len(self._distances) < len(out):
+            self._distances = torch.empty_like(out)
+        self._distances[: len(out)] = out.neg_().sqrt_()
+        return out.neg_()
+
+    def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        steep = torch.threshold_(self._distances[: len(weights)], 0, torch.inf)
+        super().add_gradient(rows, weights.div_(steep.mul_(2)))
+
+
+@final
+class _Curved:
+    """The closeness of a geometry without a closed form here."""
+
+    def __init__(self, geometry: Geometry, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]) -> None:
+        self._geometry = geometry
+        self.row_gradient, self.column_gradient = _accumulators(rows, columns, wants)
+        self.rows, self.columns = rows, columns
+        self._wants = wants
+
+    def block(self, rows: slice) -> torch.Tensor:
+        with torch.enable_grad():
+            self._ends = (
+                self.rows[rows].detach().requires_grad_(self._wants[0]),
+                self.columns.detach().requires_grad_(self._wants[1]),
+            )
+            self._block = self._geometry.pairwise_closeness(*self._ends)
+        return self._block.detach().clone()
+
+    def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        wanted = [end for end in self._ends if end.requires_grad]
+        if not wanted:
+            return
+        gradients = dict(zip(map(id, wanted), torch.autograd.grad(self._block, wanted, weights), strict=True))
+        if self.row_gradient is not None:
+            self.row_gradient[rows] += gradients[id(self._ends[0])]
+        if self.column_gradient is not None:
+            self.column_gradient += gradients[id(self._ends[1])]
+
+
+def _accumulators(
+    rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    row_gradient = torch.zeros_like(rows) if wants[0] else None
+    if columns is rows:
+        return row_gradient, row_gradient
+    return row_gradient, torch.zeros_like(columns) if wants[1] else None

@@ -1,0 +1,155 @@
+"""Softmax over cosines with class vectors, with a margin for the true class: normalised softmax, CosFace, ArcFace."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from spaceform.checks import check_real
+from spaceform.losses.fused.class_loss import ClassLoss
+from spaceform.losses.fused.exponents import exponentiate
+
+LEAST_SINE = {torch.float32: 1e-3, torch.float64: 1e-7}
+"""Below it the slope of an angle is not told from rounding of its cosine."""
+
+
+def normalized_softmax(cosines: torch.Tensor, labels: torch.Tensor, *, temperature: float = 0.05) -> torch.Tensor:
+    """Return ``(A,)`` of ``-log softmax(c / temperature)_y`` for ``cosines (A, C)`` and ``labels (A,)``. O(A C)."""
+    return cross_entropy(cosines / temperature, labels, reduction="none")
+
+
+def cosface(cosines: torch.Tensor, labels: torch.Tensor, *, margin: float = 0.35, scale: float = 64.0) -> torch.Tensor:
+    """Return ``(A,)`` of the cross-entropy of ``scale c``, with ``c_y - margin`` for the true class.
+
+    Wang and others, CVPR 2018, equation 4. ``cosines (A, C)``, ``labels (A,)``. O(A C).
+    """
+    return _with_target(cosines, labels, cosines.gather(1, labels[:, None]) - margin, scale)
+
+
+def arcface(cosines: torch.Tensor, labels: torch.Tensor, *, margin: float = 0.5, scale: float = 64.0) -> torch.Tensor:
+    """Return ``(A,)`` of the cross-entropy of ``scale c``, with ``cos(angle_y + margin)`` for the true class.
+
+    Where the sum passes half a turn, ``c_y - margin sin(margin)`` takes its place, so that the loss keeps falling with
+    the angle. Deng and others, CVPR 2019, equation 3, and their code. ``cosines (A, C)``, ``labels (A,)``. O(A C).
+    """
+    own = cosines.gather(1, labels[:, None])
+    angle = own.clamp(-1, 1).acos()
+    target = torch.where(angle <= math.pi - margin, (angle + margin).cos(), own - margin * math.sin(margin))
+    return _with_target(cosines, labels, target, scale)
+
+
+def _with_target(cosines: torch.Tensor, labels: torch.Tensor, target: torch.Tensor, scale: float) -> torch.Tensor:
+    return cross_entropy(scale * cosines.scatter(1, labels[:, None], target), labels, reduction="none")
+
+
+def weigh_softmax(
+    cosines: torch.Tensor, labels: torch.Tensor, target: torch.Tensor, slope: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """Overwrite ``cosines (r, C)`` by the derivatives of the cross-entropies ``(r,)``, which are returned.
+
+    ``target (r, 1)`` stands in the place of the cosine of ``labels (r, 1)``, and ``slope`` is its derivative by it.
+    """
+    cosines.scatter_(1, labels, target)
+    total, log_total = exponentiate(cosines, scale)
+    cosines.mul_(scale / total)
+    cosines.scatter_(1, labels, (cosines.gather(1, labels) - scale) * slope)
+    return (log_total - scale * target)[:, 0]
+
+
+@final
+class NormalizedSoftmaxLoss(ClassLoss):
+    """Mean cross-entropy of cosines with class vectors over a temperature (NormFace, Zhai and Wu).
+
+    Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
+    ``temperature`` (0.05), the inverse of the scale of the cosines.
+
+    With C balanced classes no network gets below ``log(1 + (C - 1) exp(-C / ((C - 1) temperature)))``: a temperature
+    near 1 cannot be trained. Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of
+    one block. Equal to pytorch-metric-learning's ``NormalizedSoftmaxLoss`` with the same vectors.
+
+    >>> loss = NormalizedSoftmaxLoss(n_classes=2, width=2, temperature=0.5)
+    >>> loss.vectors.data = torch.eye(2)
+    >>> round(loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0])).item(), 4)  # log(1 + exp(-2))
+    0.1269
+    """
+
+    def __init__(self, *, n_classes: int, width: int, temperature: float = 0.05, seed: int = 0) -> None:
+        super().__init__(n_classes=n_classes, width=width, seed=seed)
+        self.temperature = check_real(temperature, "temperature", low=0, open_ends=True)
+
+    def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        own = cosines.gather(1, labels)
+        return weigh_softmax(cosines, labels, own, torch.ones_like(own), 1 / self.temperature)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"n_classes={self.n_classes}, width={self.width}, temperature={self.temperature}"
+
+
+@final
+class CosFaceLoss(ClassLoss):
+    """Mean of :func:`cosface`: the cosine with the true class must lead by a margin.
+
+    Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
+    ``margin`` (0.35) of the cosine; ``scale`` (64) of the logits. With margin 0 it is the normalised softmax.
+
+    Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of one block. Equal to
+    pytorch-metric-learning's ``CosFaceLoss`` with the same vectors.
+
+    >>> loss = CosFaceLoss(n_classes=2, width=2, margin=0.5, scale=2.0)
+    >>> loss.vectors.data = torch.eye(2)
+    >>> round(loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0])).item(), 4)  # log(1 + exp(-1))
+    0.3133
+    """
+
+    def __init__(self, *, n_classes: int, width: int, margin: float = 0.35, scale: float = 64.0, seed: int = 0) -> None:
+        super().__init__(n_classes=n_classes, width=width, seed=seed)
+        self.margin = check_real(margin, "margin", low=0, high=2)
+        self.scale = check_real(scale, "scale", low=0, open_ends=True)
+
+    def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        own = cosines.gather(1, labels)
+        return weigh_softmax(cosines, labels, own - self.margin, torch.ones_like(own), self.scale)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"n_classes={self.n_classes}, width={self.width}, margin={self.margin}, scale={self.scale}"
+
+
+@final
+class ArcFaceLoss(ClassLoss):
+    """Mean of :func:`arcface`: the angle with the true class must be smaller by a margin.
+
+    Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
+    ``margin`` (0.5), an angle in radians below pi; ``scale`` (64) of the logits. With margin 0 it is the normalised
+    softmax. Large margins from the first step may not train: raise the margin over the first epochs.
+
+    Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of one block. Equal to
+    pytorch-metric-learning's ``ArcFaceLoss`` with the same vectors, whose margin is in degrees (28.6).
+
+    >>> loss = ArcFaceLoss(n_classes=2, width=2, margin=1.0471976, scale=2.0)  # 60 degrees
+    >>> loss.vectors.data = torch.eye(2)
+    >>> round(loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0])).item(), 4)  # log(1 + exp(-1))
+    0.3133
+    """
+
+    def __init__(self, *, n_classes: int, width: int, margin: float = 0.5, scale: float = 64.0, seed: int = 0) -> None:
+        super().__init__(n_classes=n_classes, width=width, seed=seed)
+        self.margin = check_real(margin, "margin", low=0, high=math.pi)
+        self.scale = check_real(scale, "scale", low=0, open_ends=True)
+
+    def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        own = cosines.gather(1, labels).clamp_(-1, 1)
+        sine = (1 - own * own).clamp_(min=0).sqrt_()
+        inside = own >= -math.cos(self.margin)  # the angle is at most pi - margin
+        turn, shift = math.cos(self.margin), math.sin(self.margin)
+        target = torch.where(inside, own * turn - sine * shift, own - self.margin * shift)
+        slope = torch.where(inside, turn + own / sine.clamp_(min=LEAST_SINE[own.dtype]) * shift, 1)
+        return weigh_softmax(cosines, labels, target, slope, self.scale)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"n_classes={self.n_classes}, width={self.width}, margin={self.margin}, scale={self.scale}"
