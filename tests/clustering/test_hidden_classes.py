@@ -23,6 +23,10 @@ def corners(per: int = 12, width: float = 0.3) -> tuple[np.ndarray, np.ndarray, 
     return places[truth] + rng.normal(scale=width, size=(8 * per, 3)), truth, np.where(truth < 6, truth, -1)
 
 
+def search_for(estimator: object, candidates: dict, **options: object) -> HiddenClassSearchCV:
+    return HiddenClassSearchCV(estimator=estimator, param_distributions=candidates, **options)
+
+
 class Spy(BaseEstimator):
     """Notes what it is fitted on and puts every row into one cluster."""
 
@@ -93,7 +97,7 @@ def test_hidden_and_novel_rows_together_are_unlabelled_and_hidden_ones_alone_are
     X, _, y = corners()
     Spy.seen.clear()
     cv = HiddenClassSplit(n_hidden=2, n_splits=2, random_state=1)
-    search = HiddenClassSearchCV(Spy(n_novel=2), {"setting": [5]}, cv=cv, refit=False).fit(X, y)
+    search = search_for(Spy(n_novel=2), {"setting": [5]}, cv=cv, refit=False).fit(X, y)
     for (n_novel, setting, shown), (masked, _) in zip(Spy.seen, cv.split(y), strict=True):
         assert (n_novel, setting) == (4, 5)  # two novel classes and the two hidden ones
         np.testing.assert_array_equal(shown, masked)
@@ -107,8 +111,8 @@ def test_hidden_and_novel_rows_together_are_unlabelled_and_hidden_ones_alone_are
 def test_number_unknown_stays_unknown_to_the_estimator() -> None:
     X, _, y = corners()
     Spy.seen.clear()
-    HiddenClassSearchCV(Spy(n_novel=2), {"setting": [0]}, estimate_n=True, refit=False, random_state=0).fit(X, y)
-    HiddenClassSearchCV(Spy(), {"setting": [0]}, refit=False, random_state=0).fit(X, y)
+    search_for(Spy(n_novel=2), {"setting": [0]}, estimate_n=True, refit=False, random_state=0).fit(X, y)
+    search_for(Spy(), {"setting": [0]}, refit=False, random_state=0).fit(X, y)
     assert {n_novel for n_novel, *_ in Spy.seen} == {None}
 
 
@@ -117,7 +121,7 @@ def test_the_better_setting_wins_and_is_refitted(estimate_n: bool) -> None:
     X, truth, y = corners()
     noisy = np.concatenate([X, np.random.default_rng(1).normal(scale=30, size=(len(X), 1))], 1)
     cv = HiddenClassSplit(n_hidden=3, random_state=0)
-    search = HiddenClassSearchCV(_Columns(), {"columns": [4, 3]}, cv=cv, estimate_n=estimate_n, random_state=0)
+    search = search_for(_Columns(), {"columns": [4, 3]}, cv=cv, estimate_n=estimate_n, random_state=0)
     search.fit(noisy, y)
     assert search.best_params_ == {"columns": 3}
     assert search.best_score_ == 1
@@ -151,7 +155,7 @@ class _Columns(BaseEstimator):
 
 def test_transductive_estimators_are_searched_too() -> None:
     X, _, y = corners()
-    search = HiddenClassSearchCV(
+    search = search_for(
         NCDSpectralClustering(n_novel=2, random_state=0),
         {"min_dist": uniform(0.1, 0.8)},
         n_iter=2,
@@ -171,8 +175,11 @@ def test_the_true_classes_of_novel_rows_can_not_matter() -> None:
         shuffled = truth.copy()
         shuffled[novel] = np.random.default_rng(seed).permutation(truth[novel])
         y = np.where(shuffled < 6, shuffled, -1)
-        search = HiddenClassSearchCV(
-            NCDKMeans(n_novel=2, random_state=0), {"init_power": uniform(0.5, 3)}, n_iter=4, random_state=0
+        search = search_for(
+            NCDKMeans(n_novel=2, random_state=0),
+            {"init_power": uniform(0.5, 3)},
+            n_iter=4,
+            random_state=0,
         ).fit(X, y)
         chosen.append((search.best_params_, search.best_score_))
     assert chosen[0] == chosen[1] == chosen[2]
@@ -181,7 +188,7 @@ def test_the_true_classes_of_novel_rows_can_not_matter() -> None:
 def test_lists_shorter_than_the_budget_are_searched_once_and_progress_is_told() -> None:
     X, _, y = corners(per=4)
     seen: list[tuple[int, int]] = []
-    search = HiddenClassSearchCV(NCDKMeans(n_novel=2, random_state=0), {"init_power": [1.0, 2.0]}, random_state=0)
+    search = search_for(NCDKMeans(n_novel=2, random_state=0), {"init_power": [1.0, 2.0]}, random_state=0)
     search.fit(X, y, progress=lambda *told: seen.append(told[1:3]))
     assert seen == [(step, 6) for step in range(1, 7)]
     assert sorted(params["init_power"] for params in search.cv_results_["params"]) == [1.0, 2.0]
@@ -190,8 +197,8 @@ def test_lists_shorter_than_the_budget_are_searched_once_and_progress_is_told() 
 def test_an_empty_search_is_refused_and_an_unfitted_one_says_so() -> None:
     X, _, y = corners(per=4)
     with pytest.raises(InputError, match="param_distributions"):
-        HiddenClassSearchCV(NCDKMeans(n_novel=2), {}).fit(X, y)
+        search_for(NCDKMeans(n_novel=2), {}).fit(X, y)
     with pytest.raises(InputError, match="n_iter"):
-        HiddenClassSearchCV(NCDKMeans(n_novel=2), {"tol": [0]}, n_iter=0).fit(X, y)
+        search_for(NCDKMeans(n_novel=2), {"tol": [0]}, n_iter=0).fit(X, y)
     with pytest.raises(NotFittedError):
-        HiddenClassSearchCV(NCDKMeans(n_novel=2), {"tol": [0]}).predict(X)
+        search_for(NCDKMeans(n_novel=2), {"tol": [0]}).predict(X)

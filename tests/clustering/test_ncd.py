@@ -197,7 +197,7 @@ def test_spectral_is_ncd_k_means_of_the_joint_embedding() -> None:
 
 def test_spectral_between_neighbours() -> None:
     X, truth, y = corners()
-    model = NCDSpectralClustering(n_novel=3, max_dense=50, n_neighbors=8, random_state=0).fit(X, y)
+    model = NCDSpectralClustering(n_novel=3, max_dense=50, k=8, random_state=0).fit(X, y)
     assert agreement(truth[y < 0], model.labels_[y < 0]) == 1
 
 

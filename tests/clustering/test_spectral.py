@@ -98,20 +98,18 @@ def test_iteration_and_full_solver_agree(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_with_all_neighbours_the_sparse_graph_is_the_dense_one() -> None:
     X = np.random.default_rng(4).normal(size=(40, 3))
     sigma = mst_bandwidth(X, 0.6)
-    sparse = neighbor_affinity(X, sigma, euclidean_mst(X), 39)
+    sparse = neighbor_affinity(X, sigma, tree=euclidean_mst(X), k=39)
     np.testing.assert_allclose(sparse.toarray(), dense_affinity(X, sigma), atol=1e-9)
-    np.testing.assert_allclose(
-        spectral_embedding(X, 3, max_dense=10, n_neighbors=50), spectral_embedding(X, 3), atol=1e-7
-    )
+    np.testing.assert_allclose(spectral_embedding(X, 3, max_dense=10, k=50), spectral_embedding(X, 3), atol=1e-7)
 
 
 def test_the_sparse_graph_is_connected_and_symmetric_however_few_neighbours() -> None:
     rng = np.random.default_rng(5)
     X = np.concatenate([rng.normal(center, 0.01, size=(15, 2)) for center in (0, 10, 30)])
-    affinity = neighbor_affinity(X, mst_bandwidth(X, 0.5), euclidean_mst(X), 2)
+    affinity = neighbor_affinity(X, mst_bandwidth(X, 0.5), tree=euclidean_mst(X), k=2)
     assert connected_components(affinity)[0] == 1
     assert abs(affinity - affinity.T).max() == 0
-    labels = kmeans(spectral_embedding(X, 2, 0.5, max_dense=10, n_neighbors=2), 3, random_state=0).labels
+    labels = kmeans(spectral_embedding(X, 2, 0.5, max_dense=10, k=2), 3, random_state=0).labels
     assert adjusted_rand_score(labels, np.repeat([0, 1, 2], 15)) == 1
 
 

@@ -112,14 +112,25 @@ class HiddenClassSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Costs candidates times folds fits. The fewer settings an estimator has, the less it can fit the hidden classes.
+    O(candidates * folds) fits. The fewer settings an estimator has, the less it can fit the hidden classes.
+
+    Examples
+    --------
+    >>> from spaceform.clustering.ncd import NCDKMeans
+    >>> X = np.repeat([[0.0], [5.0], [9.0], [20.0]], 3, axis=0)
+    >>> y = np.repeat([0, 1, 2, -1], 3)
+    >>> search = HiddenClassSearchCV(
+    ...     estimator=NCDKMeans(n_novel=1, random_state=0), param_distributions={"init_power": [1, 2]}, random_state=0
+    ... )
+    >>> search.fit(X, y).best_score_
+    1.0
     """
 
     def __init__(
         self,
+        *,
         estimator: Any,
         param_distributions: Mapping[str, Any],
-        *,
         n_iter: int = 20,
         cv: HiddenClassSplit | None = None,
         estimate_n: bool = False,

@@ -166,7 +166,7 @@ class NCDSpectralClustering(ClusterMixin, BaseEstimator):
     n_components : eigenvectors after the first; None for ``n_novel`` plus the number of known classes.
     min_dist : number in (0, 1), the square of the similarity that the weakest edge of the spanning tree keeps
         (released code: 0.5 to 0.6); see :func:`tune_spectral`.
-    n_neighbors, max_dense : above ``max_dense`` rows, neighbours per row of the sparse affinity.
+    k, max_dense : above ``max_dense`` rows, neighbours per row of the sparse affinity.
     n_init, max_iter, tol : of NCD k-means in the embedding (released code: 10, 1000, 1e-10).
     k_range : candidates for ``n_novel=None``.
     random_state : seed.
@@ -183,7 +183,14 @@ class NCDSpectralClustering(ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    O(n^2 d) plus Lanczos steps of O(n^2) up to ``max_dense`` rows (16 n^2 bytes), O(n n_neighbors) above.
+    O(n^2 d) plus Lanczos steps of O(n^2) up to ``max_dense`` rows (16 n^2 bytes), O(n k) above.
+
+    Examples
+    --------
+    >>> X = [[0.0], [0.2], [0.4], [1.0], [1.2], [1.4], [2.0], [2.2], [2.4]]
+    >>> y = [7, 7, 7, -1, -1, -1, -1, -1, -1]
+    >>> NCDSpectralClustering(n_novel=2, n_components=2, min_dist=0.01, random_state=0).fit(X, y).labels_
+    array([-1, -1, -1,  1,  1,  1,  0,  0,  0])
     """
 
     def __init__(
@@ -192,7 +199,7 @@ class NCDSpectralClustering(ClusterMixin, BaseEstimator):
         n_novel: int | None = None,
         n_components: int | None = None,
         min_dist: float = 0.6,
-        n_neighbors: int = N_NEIGHBORS,
+        k: int = N_NEIGHBORS,
         max_dense: int = MAX_DENSE,
         n_init: int = 10,
         max_iter: int = 1000,
@@ -203,7 +210,7 @@ class NCDSpectralClustering(ClusterMixin, BaseEstimator):
         self.n_novel = n_novel
         self.n_components = n_components
         self.min_dist = min_dist
-        self.n_neighbors = n_neighbors
+        self.k = k
         self.max_dense = max_dense
         self.n_init = n_init
         self.max_iter = max_iter
@@ -222,7 +229,7 @@ class NCDSpectralClustering(ClusterMixin, BaseEstimator):
             rows,
             self._components(n_novel, partial, len(rows)),
             self.min_dist,
-            n_neighbors=self.n_neighbors,
+            k=self.k,
             max_dense=self.max_dense,
         )
         inner = NCDKMeans(

@@ -13,7 +13,7 @@ from spaceform.checks import check_integer, check_matrix, check_real
 from spaceform.errors import InputError
 from spaceform.ops.neighbors import nearest_neighbors
 from spaceform.ops.pairs import squared_distances
-from spaceform.ops.spanning import euclidean_mst
+from spaceform.ops.spanning import Edges, euclidean_mst
 from spaceform.types import FloatArray
 
 MAX_DENSE = 5000
@@ -47,29 +47,29 @@ def spectral_embedding(
     n_components: int,
     min_dist: float = 0.6,
     *,
-    n_neighbors: int = N_NEIGHBORS,
+    k: int = N_NEIGHBORS,
     max_dense: int = MAX_DENSE,
 ) -> FloatArray:
     """Return eigenvectors 2 to ``n_components + 1`` of the normalized Laplacian, ``(n, n_components)`` float64.
 
     The Laplacian is ``I - D^-1/2 A D^-1/2`` of the Gaussian affinity ``A`` with zero diagonal and the bandwidth of
     :func:`mst_bandwidth`. Columns come in ascending order of their eigenvalue, have unit length and a fixed sign; rows
-    are not normalized again. Above ``max_dense`` rows ``A`` is kept on ``n_neighbors`` neighbours per row and on the
+    are not normalized again. Above ``max_dense`` rows ``A`` is kept on ``k`` neighbours per row and on the
     edges of the spanning tree.
 
     Raises ``InputError`` for ``n_components >= n`` and as :func:`mst_bandwidth`. Dense: O(n^2 (d + n_components))
-    per Lanczos step, 16 n^2 bytes; else O(n^2 d) for neighbours and tree, then O(n n_neighbors) per step.
+    per Lanczos step, 16 n^2 bytes; else O(n^2 d) for neighbours and tree, then O(n k) per step.
     """
     X = check_matrix(X, min_rows=3, dtype=np.float64)
     check_integer(n_components, "n_components", low=1, high=len(X) - 1)
-    check_integer(n_neighbors, "n_neighbors", low=1)
+    check_integer(k, "k", low=1)
     share = check_real(min_dist, "min_dist", low=0, high=1, open_ends=True)
     tree = euclidean_mst(X)
     sigma = _bandwidth(tree[2], share)
     if len(X) <= max_dense:
         affinity: Affinity = dense_affinity(X, sigma)
     else:
-        affinity = neighbor_affinity(X, sigma, tree, min(n_neighbors, len(X) - 1))
+        affinity = neighbor_affinity(X, sigma, tree=tree, k=min(k, len(X) - 1))
     return _leading(_normalize(affinity), n_components + 1)[:, 1:]
 
 
@@ -82,10 +82,10 @@ def dense_affinity(X: FloatArray, sigma: float) -> FloatArray:
     return affinity
 
 
-def neighbor_affinity(X: FloatArray, sigma: float, tree: tuple, n_neighbors: int) -> sparse.csr_array:
+def neighbor_affinity(X: FloatArray, sigma: float, *, tree: Edges, k: int) -> sparse.csr_array:
     """Return the same on edges to the nearest neighbours (of either end) and of the spanning ``tree`` only."""
-    distances, indices = nearest_neighbors(X, k=n_neighbors)
-    heads = np.concatenate([np.repeat(np.arange(len(X)), n_neighbors), tree[0]])
+    distances, indices = nearest_neighbors(X, k=k)
+    heads = np.concatenate([np.repeat(np.arange(len(X)), k), tree[0]])
     tails = np.concatenate([indices.ravel(), tree[1]])
     weights = np.exp(-(np.concatenate([distances.ravel(), tree[2]]) ** 2) / (2 * sigma**2))
     # the same edge may come from both of its ends and from the tree: keep one

@@ -36,7 +36,7 @@ def tune_spectral(
     *,
     min_dists: Sequence[float] = MIN_DISTS,
     n_components: Sequence[int] | None = None,
-    n_neighbors: int = N_NEIGHBORS,
+    k: int = N_NEIGHBORS,
     max_dense: int = MAX_DENSE,
     n_init: int = 3,
     random_state: int = 0,
@@ -61,7 +61,7 @@ def tune_spectral(
     labelled = ~partial.unlabelled
     scores: list[tuple[float, int, float]] = []
     for step, min_dist in enumerate(min_dists):
-        whole = spectral_embedding(rows, max(n_components), min_dist, n_neighbors=n_neighbors, max_dense=max_dense)
+        whole = spectral_embedding(rows, max(n_components), min_dist, k=k, max_dense=max_dense)
         for size in n_components:
             found = kmeans(whole[labelled, :size], count, n_init=n_init, random_state=random_state).labels
             scores.append((min_dist, size, agreement(partial.codes[labelled], found)))
