@@ -165,3 +165,12 @@ def least(
             for j in range(r):
                 if label[v] < best_label[j] and max(variance[v, j], 0.0) <= best_value[j] * (1 + tolerance):
                     best_label[j] = label[v]
+
+
+@njit(cache=True, nogil=True)
+def gather(variance: FloatArray, nodes: IntArray, out: FloatArray) -> None:
+    """Fill ``out (r, m)`` with the rows ``nodes (m,)`` of ``variance (n, r)``, transposed; negative ones become 0."""
+    for y in range(len(nodes)):
+        v = nodes[y]
+        for j in range(out.shape[0]):
+            out[j, y] = max(variance[v, j], 0.0)

@@ -128,7 +128,7 @@ class TreeMetric(LabelMetric):
         targets = self._position[: len(self)] if columns is None else self._position[columns]
         result = np.empty((len(weights), len(targets)))
         for rows, found in self._batches(np.arange(len(self._parent)), weights, ids):
-            result[rows] = found[targets].T.clip(min=0)
+            passes.gather(found, targets, result[rows])
         return result
 
     def means(
@@ -177,7 +177,10 @@ class TreeMetric(LabelMetric):
         return np.sort(ends[ends >= 0])
 
     def _batches(self, nodes: IntArray, weights: FloatArray, ids: IntArray) -> Iterator[tuple[slice, FloatArray]]:
-        """Yield slices of rows with their variances ``(len(nodes), rows)`` on the connected ``nodes`` (ascending)."""
+        """Yield slices of rows with their variances ``(len(nodes), rows)`` on the connected ``nodes`` (ascending).
+
+        The variances are overwritten by the next batch.
+        """
         place = np.empty(len(self._parent), dtype=np.int64)
         place[nodes] = np.arange(len(nodes))
         parent = np.append(place, -1)[self._parent[nodes]]
@@ -186,13 +189,17 @@ class TreeMetric(LabelMetric):
         depth = self._depth[nodes] - self._depth[nodes[0]]
         at = place[self._position[ids]]
         width = 3 * len(nodes)
-        for rows in blocks(len(weights), width, max(BATCH_BYTES, 8 * width * FEWEST_ROWS)):
+        slices = list(blocks(len(weights), width, max(BATCH_BYTES, 8 * width * FEWEST_ROWS)))
+        # one set of arrays for all batches: fresh pages would cost more than the passes
+        space = np.empty((3, len(nodes) * max((rows.stop - rows.start for rows in slices), default=0)))
+        for rows in slices:
             columns = np.asarray(weights[rows], dtype=np.float64).T
-            weight = np.zeros((len(nodes), columns.shape[1]))
+            shape = (len(nodes), columns.shape[1])
+            weight, moment, variance = (part[: shape[0] * shape[1]].reshape(shape) for part in space)
+            weight[:] = moment[:] = 0
             np.add.at(weight, at, columns)
-            variance = np.empty_like(weight)
             variance[0] = np.square(depth[at]) @ columns
-            passes.variance_passes(parent, length, weight, np.zeros_like(weight), variance)
+            passes.variance_passes(parent, length, weight, moment, variance)
             yield rows, variance
 
     def _mask(self, ids: ArrayLike) -> BoolArray:
