@@ -1,5 +1,7 @@
 """Trees: their building, joined forests, spanned subtrees and nearest labels, against networkx and slow loops."""
 
+import tracemalloc
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -166,3 +168,21 @@ def test_a_tree_is_the_same_metric_as_its_matrix():
     matrix = MatrixMetric(tree.distances(np.arange(40)), check_triangle=True)
     weights = np.random.default_rng(0).dirichlet(np.ones(6), size=30)
     np.testing.assert_array_equal(tree.means(weights, np.arange(6))[0], matrix.means(weights, np.arange(6))[0])
+
+
+def test_eighty_thousand_labels_need_no_matrix():
+    n = 80_000
+    rng = np.random.default_rng(0)
+    parent = np.floor(np.arange(n) * rng.beta(2, 1.2, n) / 2).astype(np.int64)
+    parent[0] = -1
+    observed, weights = rng.permutation(n)[:1000], rng.dirichlet(np.full(1000, 0.01), size=64)
+    tracemalloc.start()
+    tree = TreeMetric(parent)
+    found, variance = tree.means(weights, observed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6  # a full matrix is 51 GB, the table of observed rows 640 MB
+    others = rng.permutation(n)[:500]
+    dense = weights @ tree.squared_distances(observed, np.append(others, found))
+    np.testing.assert_allclose(dense[np.arange(64), 500 + np.arange(64)], variance, rtol=1e-9)
+    assert (dense.min(axis=1) >= variance * (1 - 1e-9)).all()

@@ -49,7 +49,10 @@ def test_a_label_is_predicted_that_was_never_trained():
     assert model.predict(X[:1]).tolist() == ["cat"]
     restricted = clone(model).set_params(candidates="observed").fit(X, y)
     assert set(restricted.predict(np.random.default_rng(0).normal(size=(200, 2)))) <= {"cat", "dog", "owl"}
-    leaves = clone(model).set_params(candidates=TREE.leaves()).fit(X, y)
+    leaves = clone(model).set_params(candidates="leaves").fit(X, y)
+    np.testing.assert_array_equal(leaves.candidates_, TREE.leaves())
+    by_ids = clone(model).set_params(candidates=TREE.leaves()).fit(X, y)
+    np.testing.assert_array_equal(by_ids.predict(X), leaves.predict(X))
     assert set(leaves.predict(np.random.default_rng(0).normal(size=(200, 2)))) <= {"cat", "dog", "owl"}
 
 
@@ -191,8 +194,9 @@ def test_one_observed_class_warns():
         ({"observed": [2, 9]}, "ids from 0 to 5"),
         ({"observed": [2, 3, 4]}, "2, one per class"),
         ({"observed": []}, "ids"),
-        ({"candidates": "most"}, "'all', 'observed'"),
+        ({"candidates": "most"}, "'all', 'leaves', 'observed'"),
         ({"candidates": [77]}, "candidates"),
+        ({"candidates": "leaves", "label_metric": MatrixMetric(1 - np.eye(6), labels=NAMES)}, "a TreeMetric"),
         ({"temperature": 0.0}, "temperature"),
         ({"temperature": "auto"}, "temperature"),
         ({"temperature": "fit", "validation_fraction": 1.0}, "validation_fraction"),

@@ -20,6 +20,7 @@ from spaceform.checks import check_choice, check_labels, check_real
 from spaceform.errors import InputError
 from spaceform.geometry.finite import LabelMetric
 from spaceform.geometry.matrix import MatrixMetric
+from spaceform.geometry.tree import TreeMetric
 from spaceform.heads.frechet_labels import LokiLogits, LokiSTE
 from spaceform.metrics.calibration import apply_temperature, fit_temperature
 from spaceform.ops.frechet import check_candidates, check_weights, label_means
@@ -28,6 +29,8 @@ from spaceform.samplers.next_class import NextClassSelector, SelectionPath
 from spaceform.types import FloatArray, IntArray, RandomState
 
 __all__ = ["LabelMetric", "LokiClassifier", "LokiLogits", "LokiSTE", "NextClassSelector", "SelectionPath"]
+
+CANDIDATES = ("all", "leaves", "observed")
 
 
 @final
@@ -43,8 +46,8 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : classifier with ``predict_proba``; None for the five nearest neighbours (the paper's text model).
     label_metric : LabelMetric whose ``labels`` contain every class of ``y``; None for the discrete metric on them.
     observed : ids (K,) of the estimator's columns in the metric, in their order; None to look ``classes_`` up by name.
-    candidates : "all", "observed" (the ablation that can predict nothing new), or ids of the labels that may be
-        predicted, such as the leaves of a taxonomy.
+    candidates : "all", "leaves" of a tree (inner nodes are no classes then), "observed" (the ablation that can predict
+        nothing new), or ids of the labels that may be predicted.
     temperature : number > 0 that softens (> 1) or sharpens the probabilities, or "fit": the least negative
         log-likelihood on ``validation_fraction`` of the rows, on which the estimator is then not trained.
     validation_fraction : share in (0, 1) of the rows held out by "fit" (stratified where classes allow).
@@ -74,7 +77,6 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from spaceform.geometry import TreeMetric
     >>> metric = TreeMetric([-1, 0, 1, 2])  # a path 0 - 1 - 2 - 3, of which 0 and 3 are observed
     >>> X, y = [[0.0], [0.1], [1.0], [1.1]], [0, 0, 3, 3]
     >>> model = LokiClassifier(estimator=KNeighborsClassifier(4), label_metric=metric).fit(X, y)
@@ -201,10 +203,14 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return _take(X, held_out), y[held_out]
 
     def _candidate_ids(self) -> IntArray:
-        if isinstance(self.candidates, str):
-            check_choice(self.candidates, "candidates", ("all", "observed"))
-            return np.sort(self.observed_) if self.candidates == "observed" else np.arange(len(self.label_metric_))
-        return check_candidates(self.candidates, len(self.label_metric_))
+        if not isinstance(self.candidates, str):
+            return check_candidates(self.candidates, len(self.label_metric_))
+        check_choice(self.candidates, "candidates", CANDIDATES)
+        if self.candidates == "leaves":
+            if not isinstance(self.label_metric_, TreeMetric):
+                raise InputError("candidates", got="'leaves'", expected="a TreeMetric that has leaves")
+            return self.label_metric_.leaves()
+        return np.sort(self.observed_) if self.candidates == "observed" else np.arange(len(self.label_metric_))
 
     def _calibrate(self, X: Any, y: np.ndarray) -> None:
         if self.temperature != "fit":
