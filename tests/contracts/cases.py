@@ -65,17 +65,31 @@ class EstimatorCase:
 class LossCase:
     """Settings of a loss, without random choices, because the gradient is compared with differences of values.
 
-    ``make`` builds settings that are objects, afresh for every instance.
+    ``make`` builds settings that are objects, afresh for every instance. ``class_vectors``: the loss compares rows
+    with a learned vector per class, so labels are indices, one row is enough, and a second set is refused.
+    ``ordered``: which rows make the pairs is said by their order.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     make: Callable[[], Mapping[str, Any]] = dict
+    class_vectors: bool = False
+    ordered: bool = False
+
+
+CLASSES = LossCase({"n_classes": 4, "width": 5}, class_vectors=True)
 
 
 def _all_triplets() -> dict[str, Any]:
     from spaceform.ops.triplets import Mining
 
     return {"mining": Mining(strategy="all")}
+
+
+def _two_losses() -> dict[str, Any]:
+    from spaceform.losses.supcon import SupConLoss
+    from spaceform.losses.triplet import TripletLoss
+
+    return {"losses": [TripletLoss(**_all_triplets()), SupConLoss()], "weights": [1.0, 0.5]}
 
 
 def _search() -> dict[str, Any]:
@@ -111,6 +125,11 @@ ESTIMATORS: dict[str, EstimatorCase] = {
         {"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels, transductive=True
     ),
     "LokiClassifier": EstimatorCase({"random_state": 0}, full_labels),
+    "AgglomerativeThreshold": EstimatorCase(),
+    "ByteEmbedding": EstimatorCase(),
+    "FaceNet": EstimatorCase(
+        {"embedding_dim": 4, "classes_per_batch": 2, "samples_per_class": 2, "steps": 2}, full_labels
+    ),
     "ClassSeparability": EstimatorCase({"n_subsample": 24, "n_repeats": 2, "random_state": 0}),
     "PBNClassifierDiscovery": EstimatorCase({"n_novel": 2, "epochs": 2, "random_state": 0}, partial_labels),
     "HiddenClassSearchCV": EstimatorCase({"n_iter": 1, "random_state": 0}, partial_labels, make=_search),
@@ -118,7 +137,16 @@ ESTIMATORS: dict[str, EstimatorCase] = {
 
 LOSSES: dict[str, LossCase] = {
     "TripletLoss": LossCase(make=_all_triplets),
+    "WeightedSum": LossCase(make=_two_losses),
+    "CircleLoss": LossCase({"fixed_weights": False}),
+    "NPairLoss": LossCase(ordered=True),
+    **dict.fromkeys(("BinomialDevianceLoss", "ContrastiveLoss", "InfoNCELoss"), LossCase()),
+    **dict.fromkeys(("GeneralizedLiftedLoss", "LiftedStructureLoss", "MultiSimilarityLoss", "SupConLoss"), LossCase()),
+    **dict.fromkeys(("NormalizedSoftmaxLoss", "CosFaceLoss", "ArcFaceLoss"), CLASSES),
+    **dict.fromkeys(("ProxyNCALoss", "ProxyAnchorLoss", "SoftTripleLoss"), CLASSES),
 } | {name: case for name, case in _DECLARED.items() if isinstance(case, LossCase)}
 
-OTHER_CONTRACTS: dict[str, str] = {}
+OTHER_CONTRACTS: dict[str, str] = {
+    "CrossBatchMemory": "remembers earlier batches: two calls differ on purpose, and the memory is the second set",
+}
 """Modules called with embeddings and labels that are no losses over one batch, each with what they are instead."""

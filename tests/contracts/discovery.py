@@ -30,16 +30,16 @@ LIBRARY = (
 """Packages whose classes are under contract."""
 
 
-@cache
-def all_modules() -> tuple[ModuleType, ...]:
-    """Import and return every module of the package but its entry point."""
+def module_names() -> list[str]:
+    """Return the names of all modules of the package, without importing any but the packages around them."""
     names = [found.name for found in pkgutil.walk_packages(spaceform.__path__, "spaceform.")]
-    return tuple(importlib.import_module(name) for name in names if not name.endswith("__main__"))
+    return [name for name in names if not name.endswith("__main__")]
 
 
-def library_modules() -> list[ModuleType]:
-    """Return every module of the library packages."""
-    return [module for module in all_modules() if module.__name__.split(".")[1] in LIBRARY]
+@cache
+def library_modules() -> tuple[ModuleType, ...]:
+    """Import and return every module of the library packages."""
+    return tuple(importlib.import_module(name) for name in module_names() if name.split(".")[1] in LIBRARY)
 
 
 def public_classes() -> Iterator[type]:
