@@ -53,7 +53,7 @@ class Notes:
     """Sentences on what stands out."""
 
     sentences: Sequence[str]
-    kind: str = "notes"
+    kind: str = "notes"  # or "notes warnings"
 
 
 @dataclass(frozen=True, kw_only=True)

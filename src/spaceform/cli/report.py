@@ -1,0 +1,29 @@
+"""Write the report of a Space: one HTML file with an interactive map, tables and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spaceform.cli.output import print_json, print_line
+from spaceform.cli.progress import progress_bar
+
+
+def report(
+    space: Annotated[Path, typer.Argument(help="Folder of a Space.")],
+    label: Annotated[str | None, typer.Option(help="Column with the classes to audit.")] = None,
+    colour: Annotated[str | None, typer.Option(help="Column that colours the map first.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the map and of samples.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the path as JSON.")] = False,
+) -> None:
+    """Audit the Space, draw its map and write everything into report/index.html inside its folder."""
+    from spaceform.report.space_page import write_space_report
+
+    with progress_bar() as progress:
+        path = write_space_report(space, label=label, colour=colour, seed=seed, progress=progress)
+    if as_json:
+        print_json({"path": path})
+    else:
+        print_line(f"report: {path.resolve()}")

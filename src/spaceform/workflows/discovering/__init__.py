@@ -1,0 +1,1 @@
+"""Parts of the discovery: what a novel class is, in figures and in words."""

@@ -1,0 +1,119 @@
+"""Discover: novel classes in blobs, names from their words, truth never leaked, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from spaceform.errors import InputError
+from spaceform.space import Space
+from spaceform.workflows.discover import COLUMNS, discover
+
+WORDS = ["cat", "dog", "sun", "rain", "ship", "tree", "coin", "bell"]
+
+
+@pytest.fixture(scope="module")
+def space():
+    """Eight blobs of thirty rows; a description of each row, a source that means nothing."""
+    rng = np.random.default_rng(0)
+    centres = 12 * np.eye(8, 10)
+    codes = np.repeat(np.arange(8), 30)
+    return Space.create(
+        centres[codes] + rng.normal(size=(240, 10)),
+        attributes={
+            "kind": [f"kind {code}" for code in codes],
+            "family": ["low" if code < 4 else "high" for code in codes],
+            "text": [f"a picture of one {WORDS[code]} number {i}" for i, code in enumerate(codes)],
+            "source": [["north", "south"][i % 2] for i in range(240)],
+        },
+        label="kind",
+    )
+
+
+SETTINGS = {"hide": 0.4, "k_max": 8, "epochs": 15, "tune": False}
+
+
+@pytest.mark.parametrize("method", ["pbn", "ncd-kmeans", "ncd-spectral"])
+def test_hidden_blobs_come_back(space, method):
+    found = discover(space, method=method, n_novel=3, **SETTINGS)
+    assert len(found.hidden) == 3
+    assert found.method == method
+    assert found.scores["found"]["accuracy"] > 0.9
+    assert sum(one.size for one in found.classes) == found.unlabelled == 90
+
+
+def test_number_and_names_are_found(space):
+    found = discover(space, method="ncd-kmeans", **SETTINGS)
+    assert found.n_novel == 3
+    truth = {WORDS[int(kind.split()[1])] for kind in found.hidden}
+    assert {one.words[0] for one in found.classes} == truth
+    assert all(one.stability > 0.75 for one in found.classes)
+    assert found.sweep["best"] == 3
+    json.dumps(found.to_dict())
+
+
+def test_what_is_written(space):
+    found = discover(space, method="ncd-kmeans", **SETTINGS)
+    hidden = np.isin(space.column("kind"), found.hidden)
+    names, sure = found.space.column(COLUMNS[1]), found.space.column(COLUMNS[2])
+    assert [name is not None for name in names] == hidden.tolist()
+    assert np.isnan(sure[~hidden]).all()
+    assert ((sure[hidden] >= 0) & (sure[hidden] <= 1)).all()
+    for one in found.classes:
+        assert set(names[list(one.exemplars)]) == {one.name}
+    assert found.space.info["discover"]["n_novel"] == 3
+    assert found.space.columns == [*space.columns, *COLUMNS]
+    assert "discovered" not in space.columns, "the Space given is left as it was"
+
+
+def test_hidden_labels_leak_nowhere(space):
+    """Whatever the hidden rows' labels are, as long as the same rows are hidden, the result is the same."""
+    found = discover(space, method="pbn", n_novel=3, **SETTINGS)
+    kinds = space.column("kind").copy()
+    hidden = np.isin(kinds, found.hidden)
+    kinds[hidden] = None
+    blind = Space.create(
+        space.vectors, attributes={"kind": list(kinds), "text": list(space.column("text"))}, label="kind"
+    )
+    again = discover(blind, method="pbn", n_novel=3, epochs=15, k_max=8, tune=False)
+    assert again.scores == {}
+    np.testing.assert_array_equal(
+        again.space.column("discovered"), found.space.column("discovered"), err_msg="labels leaked"
+    )
+
+
+def test_tuning_chooses_settings_and_is_told(space):
+    seen = []
+    found = discover(space, method="pbn", n_novel=3, hide=0.4, epochs=6, progress=lambda task, *_: seen.append(task))
+    assert set(found.tuned) == {"loss_weight", "learning_rate", "latent_dim"}
+    assert "hidden classes" in seen
+
+
+def test_without_labels_it_is_plain_clustering(space):
+    found = discover(Space.create(space.vectors), k_max=12)
+    assert found.method == "ncd-kmeans"
+    assert found.n_novel == 8
+    assert "k-means" in found.notes[0]
+    assert found.classes[0].name.startswith("like ")
+
+
+def test_the_same_seed_gives_the_same_classes(space):
+    one, other = (discover(space, method="pbn", n_novel=3, seed=5, **SETTINGS) for _ in range(2))
+    assert one.classes == other.classes
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "hide"),
+        ({"hide": 1.5}, "hide"),
+        ({"hide": 0.4, "method": "magic"}, "method"),
+        ({"hide": 0.4, "label": "gone"}, "gone"),
+        ({"hide": 0.4, "n_novel": 0}, "n_novel"),
+        ({"hide": 0.4, "n_novel": 10_000}, "n_novel"),
+        ({"hide": 0.4, "k_max": 1}, "k_max"),
+    ],
+)
+def test_refusals(space, settings, words):
+    with pytest.raises(InputError, match=words):
+        discover(space, **settings)
