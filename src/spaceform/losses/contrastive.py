@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from spaceform.checks import check_choice, check_real
-from spaceform.errors import InputError
+from spaceform.checks import check_choice
 from spaceform.losses.fused.blocks import Block, Weigh
-from spaceform.losses.fused.measures import fused_kind
+from spaceform.losses.fused.measures import check_margins
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.triplets import Batch
 
@@ -37,8 +36,8 @@ class ContrastiveLoss(PairLoss):
     """Mean over positives of ``[D - positive_margin]_+`` plus mean over negatives of ``[negative_margin - D]_+``.
 
     Parameters: ``positive_margin`` (0) within which positives cost nothing, ``negative_margin`` (1) beyond which
-    negatives cost nothing, both distances; with ``closeness="dot"`` (or on the sphere) they are closenesses instead:
-    ``[positive_margin - c]_+`` and ``[c - negative_margin]_+`` (1 and 0.5 are usual for cosines).
+    negatives cost nothing, both distances; with ``closeness="dot"`` (or on the sphere) they are levels of it instead:
+    ``[positive_margin - c]_+`` and ``[c - negative_margin]_+``, 1 and 0.5 unless given.
     ``reduction``: ``"mean_active"`` averages over the pairs with a loss above 0, ``"mean"`` over all, positives and
     negatives apart. ``closeness`` (``"distance"``), ``normalize``, ``empty``: see
     :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
@@ -57,25 +56,16 @@ class ContrastiveLoss(PairLoss):
     def __init__(
         self,
         *,
-        positive_margin: float = 0.0,
-        negative_margin: float = 1.0,
+        positive_margin: float | None = None,
+        negative_margin: float | None = None,
         reduction: str = "mean_active",
         closeness: str | Geometry = "distance",
         normalize: bool = True,
         empty: str = "raise",
     ) -> None:
         super().__init__(closeness=closeness, normalize=normalize, empty=empty)
-        self.positive_margin = check_real(positive_margin, "positive_margin")
-        self.negative_margin = check_real(negative_margin, "negative_margin")
+        self._near, self._far = check_margins(self.closeness, positive_margin, negative_margin)
         self.reduction = check_choice(reduction, "reduction", REDUCTIONS)
-        sign = 1 if fused_kind(self.closeness) == "dot" else -1
-        self._near, self._far = sign * self.positive_margin, sign * self.negative_margin
-        if self._near < self._far:
-            raise InputError(
-                "negative_margin",
-                got=f"{negative_margin} with positive_margin {positive_margin}",
-                expected="positives that must be nearer than negatives",
-            )
 
     def _weigher(self, batch: Batch, sweep: Sweep) -> Weigh:
         positives, negatives = float(batch.n_pairs), float(batch.n_negative_pairs)
@@ -105,4 +95,4 @@ class ContrastiveLoss(PairLoss):
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
-        return f"positive_margin={self.positive_margin}, negative_margin={self.negative_margin}, {self.reduction}"
+        return f"positives at {self._near}, negatives at {self._far}, reduction={self.reduction}"

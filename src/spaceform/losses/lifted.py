@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from spaceform.checks import check_real
 from spaceform.losses.fused.blocks import Block, Weigh
 from spaceform.losses.fused.exponents import exponentiate, share
-from spaceform.losses.fused.measures import fused_kind
+from spaceform.losses.fused.measures import check_margins
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.triplets import Batch
 
@@ -51,21 +50,18 @@ class _LiftedLoss(PairLoss):
     def __init__(
         self,
         *,
-        positive_margin: float = 0.0,
-        negative_margin: float = 1.0,
+        positive_margin: float | None = None,
+        negative_margin: float | None = None,
         closeness: str | Geometry = "distance",
         normalize: bool = True,
         empty: str = "raise",
     ) -> None:
         super().__init__(closeness=closeness, normalize=normalize, empty=empty)
-        self.positive_margin = check_real(positive_margin, "positive_margin")
-        self.negative_margin = check_real(negative_margin, "negative_margin")
-        sign = 1 if fused_kind(self.closeness) == "dot" else -1
-        self._near, self._far = sign * self.positive_margin, sign * self.negative_margin
+        self._near, self._far = check_margins(self.closeness, positive_margin, negative_margin)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
-        return f"positive_margin={self.positive_margin}, negative_margin={self.negative_margin}"
+        return f"positives at {self._near}, negatives at {self._far}"
 
 
 @final
@@ -73,8 +69,8 @@ class GeneralizedLiftedLoss(_LiftedLoss):
     """Mean over anchors of ``[log sum_P exp(D - positive_margin) + log sum_N exp(negative_margin - D)]_+``.
 
     Only anchors with positives and negatives count. Parameters: ``positive_margin`` (0) and ``negative_margin`` (1) are
-    distances; with ``closeness="dot"`` (or on the sphere) they are closenesses. ``closeness`` (``"distance"``),
-    ``normalize``, ``empty``: see :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
+    distances; with ``closeness="dot"`` (or on the sphere) they are levels of it (1, 0.5). ``closeness``
+    (``"distance"``), ``normalize``, ``empty``: see :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
 
     Raises ``InputError`` for bad batches, ``NoPairsError`` without positive or without negative pairs.
     O(B M d) time, memory of one block. With the soft maxima made hard it is batch-hard triplet mining.
@@ -109,7 +105,7 @@ class LiftedStructureLoss(_LiftedLoss):
 
     ``J_ap = log(sum_N(a) exp(negative_margin - D) + sum_N(p) exp(negative_margin - D)) + D_ap - positive_margin``.
     Parameters: ``positive_margin`` (0) and ``negative_margin`` (1) are distances; with ``closeness="dot"`` (or on the
-    sphere) they are closenesses. ``closeness`` (``"distance"``), ``normalize``, ``empty``: see
+    sphere) they are levels of it (1, 0.5). ``closeness`` (``"distance"``), ``normalize``, ``empty``: see
     :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
 
     With a reference the negatives of a positive are the rows of the batch that have another class. Raises

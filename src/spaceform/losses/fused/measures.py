@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, final
 
 import torch
 
-from spaceform.checks import check_choice
+from spaceform.checks import check_choice, check_real
 from spaceform.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +51,23 @@ def fused_kind(closeness: str | Geometry) -> str | None:
     from spaceform.geometry.sphere import Sphere
 
     return "dot" if isinstance(closeness, Sphere) else "squared" if isinstance(closeness, Euclidean) else None
+
+
+def check_margins(
+    closeness: str | Geometry, positive_margin: float | None, negative_margin: float | None
+) -> tuple[float, float]:
+    """Return the closeness that positives should reach and that negatives should stay below.
+
+    Margins are distances (0 and 1 unless given), or levels of the dot product (1 and 0.5), where positives must be at
+    least as near as negatives; other margins raise an ``InputError``.
+    """
+    dot = fused_kind(closeness) == "dot"
+    near = check_real((1.0 if dot else 0.0) if positive_margin is None else positive_margin, "positive_margin")
+    far = check_real((0.5 if dot else 1.0) if negative_margin is None else negative_margin, "negative_margin")
+    if (near < far) if dot else (near > far):
+        what = "a positive_margin" + (" at or above" if dot else " at or below")
+        raise InputError("negative_margin", got=f"{far} with positive_margin {near}", expected=f"{what} it")
+    return (near, far) if dot else (-near, -far)
 
 
 def measure(
@@ -140,29 +157,22 @@ class _Curved:
     """The closeness of a geometry without a closed form here."""
 
     def __init__(self, geometry: Geometry, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]) -> None:
-        self._geometry = geometry
+        self._geometry, self._rows, self._columns = geometry, rows, columns
         self.row_gradient, self.column_gradient = _accumulators(rows, columns, wants)
-        self.rows, self.columns = rows, columns
-        self._wants = wants
 
     def block(self, rows: slice) -> torch.Tensor:
         with torch.enable_grad():
-            self._ends = (
-                self.rows[rows].detach().requires_grad_(self._wants[0]),
-                self.columns.detach().requires_grad_(self._wants[1]),
-            )
-            self._block = self._geometry.pairwise_closeness(*self._ends)
+            self._ends = [
+                (self._rows[rows].detach().requires_grad_(self.row_gradient is not None), rows),
+                (self._columns.detach().requires_grad_(self.column_gradient is not None), slice(None)),
+            ]
+            self._block = self._geometry.pairwise_closeness(self._ends[0][0], self._ends[1][0])
         return self._block.detach().clone()
 
     def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
-        wanted = [end for end in self._ends if end.requires_grad]
-        if not wanted:
-            return
-        gradients = dict(zip(map(id, wanted), torch.autograd.grad(self._block, wanted, weights), strict=True))
-        if self.row_gradient is not None:
-            self.row_gradient[rows] += gradients[id(self._ends[0])]
-        if self.column_gradient is not None:
-            self.column_gradient += gradients[id(self._ends[1])]
+        for (end, part), total in zip(self._ends, (self.row_gradient, self.column_gradient), strict=True):
+            if total is not None:
+                total[part] += torch.autograd.grad(self._block, end, weights, retain_graph=True)[0]
 
 
 def _accumulators(
