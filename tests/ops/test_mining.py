@@ -193,6 +193,15 @@ def test_unknown_names_are_refused(name, value):
         Mining(**{name: value})
 
 
+def test_mining_as_text():
+    assert Mining.parse("semi_hard") == Mining()
+    assert Mining.parse("semi_hard:hardest:vgg") == Mining(rule="vgg", choice="hardest")
+    assert Mining.parse("hard").strategy == "hard"
+    for text in ("best", "semi_hard:soft", "semi_hard:vgg:facenet", ""):
+        with pytest.raises(InputError, match="mining"):
+            Mining.parse(text)
+
+
 def test_other_devices_take_the_tensor_engine(monkeypatch):
     """Without an accelerator here, the choice of the engine is tested by pretending that the CPU is one."""
     batch = label_order(unit_rows(2, 20), torch.arange(20) % 4, None, None)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from spaceform.checks import check_choice
-from spaceform.errors import NoPairsError
+from spaceform.errors import InputError, NoPairsError
 
 STRATEGIES = ("semi_hard", "hard", "hard_negative", "random", "all")
 RULES = ("facenet", "vgg")
@@ -39,6 +39,24 @@ class Mining:
     strategy: str = "semi_hard"
     rule: str = "facenet"
     choice: str = "random"
+
+    @classmethod
+    def parse(cls, text: str) -> Mining:
+        """Return what a text such as ``"semi_hard"``, ``"semi_hard:hardest"`` or ``"semi_hard:vgg:random"`` says.
+
+        The strategy comes first, then rule and choice in any order, each only if it is not the default.
+
+        >>> Mining.parse("semi_hard:hardest")
+        Mining(strategy='semi_hard', rule='facenet', choice='hardest')
+        """
+        strategy, *details = text.split(":")
+        named = {"rule": [word for word in details if word in RULES]}
+        named["choice"] = [word for word in details if word in CHOICES]
+        check_choice(strategy, "mining", STRATEGIES)
+        if len(named["rule"]) + len(named["choice"]) < len(details) or max(map(len, named.values())) > 1:
+            expected = "a strategy, then at most one rule (facenet, vgg) and one choice (random, hardest)"
+            raise InputError("mining", got=repr(text), expected=expected)
+        return cls(strategy=strategy, **{name: words[0] for name, words in named.items() if words})
 
     @property
     def draws(self) -> bool:

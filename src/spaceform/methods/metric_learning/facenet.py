@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -13,13 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from spaceform.checks import check_choice, check_integer, check_labels, check_real
+from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.losses.triplet import TripletLoss
-from spaceform.nets.conv import ConvNet
+from spaceform.nets.inputs import as_tensor, check_inputs
+from spaceform.nets.named import named_net
 from spaceform.ops.triplets import Mining
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.samplers.m_per_class import MPerClassSampler
@@ -32,10 +35,16 @@ from spaceform.types import FloatArray, PathLike, Progress, no_progress
 WEIGHTS, RECORD = "weights.safetensors", "encoder.json"
 KIND, FORMAT = "facenet", 1
 
+LEARNING_RATES = {"adam": 2e-3, "adagrad": 0.05}
+"""Defaults: for Adam what suited small convolutional nets, for AdaGrad the paper's (section 3)."""
+
+NetMaker = Callable[[tuple[int, ...], int], nn.Module]
+"""Makes a network from the shape of an input ((size, size, channels) or (d,)) and the dimensions of the vectors."""
+
 
 @final
 class FaceNet(TransformerMixin, BaseEstimator):
-    """Encoder of pictures, trained so that pictures of one class are nearer to each other than to any other class.
+    """Encoder, trained so that pictures (or vectors) of one class are nearer to each other than to any other class.
 
     ``L = mean_t [ |f(a) - f(p)|^2 - |f(a) - f(n)|^2 + margin ]_+`` with ``|f| = 1``, over all anchor-positive pairs of
     class-balanced batches, each with a semi-hard negative (section 3.1 equation 3, section 3.2 equation 4).
@@ -44,28 +53,32 @@ class FaceNet(TransformerMixin, BaseEstimator):
     ----------
     embedding_dim : dimensions of the vectors; 128 in the paper (table 5).
     margin : in (0, 4), squared-distance units; 0.2 in the paper.
-    mining : ``"semi_hard"`` (the paper), ``"hard"``, ``"hard_negative"``, ``"random"`` or ``"all"``.
+    mining : ``"semi_hard"`` (the paper), ``"hard"``, ``"hard_negative"``, ``"random"`` or ``"all"``; the first may be
+        followed by its rule and choice, as in ``"semi_hard:vgg:hardest"``.
     classes_per_batch, samples_per_class : the paper has about 45 x 40 faces; 96 x 4 suits many small classes.
     steps : optimiser steps; 0 leaves the random start, which is a floor to compare with.
-    learning_rate : peak of one rise and fall over the run; the paper lowers its 0.05 of AdaGrad by hand.
-    optimizer : ``"adam"``, or ``"adagrad"`` as in the paper.
-    width : multiplies the channels of the convolutions.
-    augment : turn, shift, scale and tint the pictures a little at every step.
+    learning_rate : None takes 2e-3 for Adam and the paper's 0.05 for AdaGrad.
+    optimizer : ``"adam"`` with one rise and fall of the rate, or ``"adagrad"`` as in the paper, whose rate falls to a
+        tenth for the last fifth (the paper lowers it "to finalize the model").
+    net : a name of :func:`spaceform.nets.named.named_net` (``"conv"``, ``"conv:0.5"``, ``"nn1"`` to ``"nn4"``,
+        ``"mlp"``; ``"auto"`` is ``"conv"`` for pictures and ``"mlp"`` for vectors), or a function of input shape and
+        dimensions that returns a module.
+    augment : turn, shift, scale and tint pictures a little at every step.
     decay : of the moving average of the weights, which is what is kept; None keeps the last weights.
     random_state : non-negative integer; equal seeds on one machine and thread count give equal weights.
 
     Attributes
     ----------
-    net_ : the trained ``ConvNet``. history_ : what training recorded. size_, channels_ : of the pictures.
-    classes_ : labels seen. dim, fingerprint : of the encoder.
+    net_ : the trained network. history_ : what training recorded. classes_ : labels seen.
+    input_shape_ : ``(size, size, channels)`` or ``(d,)``. dim, fingerprint : of the encoder.
 
     Raises
     ------
-    InputError : pictures of another shape or dtype, labels of another length, fewer than two classes, no class with
-    two pictures, pictures of another size in ``transform``.
+    InputError : inputs of another shape or dtype, labels of another length, fewer than two classes, no class with
+    two rows, inputs of another shape in ``transform``.
 
     Cost: O(steps x batch x pixels); about 0.15 s for a batch of 384 pictures of 48 pixels on two cores.
-    Traps: mining only the hardest negatives from the start collapses all vectors to a point.
+    Traps: mining only the hardest negatives from the start can collapse all vectors to a point.
 
     Examples
     --------
@@ -84,9 +97,9 @@ class FaceNet(TransformerMixin, BaseEstimator):
         classes_per_batch: int = 96,
         samples_per_class: int = 4,
         steps: int = 400,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = None,
         optimizer: str = "adam",
-        width: float = 1.0,
+        net: str | NetMaker = "auto",
         augment: bool = True,
         decay: float | None = None,
         random_state: int = 0,
@@ -99,62 +112,71 @@ class FaceNet(TransformerMixin, BaseEstimator):
         self.steps = steps
         self.learning_rate = learning_rate
         self.optimizer = optimizer
-        self.width = width
+        self.net = net
         self.augment = augment
         self.decay = decay
         self.random_state = random_state
 
     def fit(
         self,
-        X: NDArray[np.uint8],
+        X: ArrayLike,
         y: ArrayLike,
         *,
+        extra_negatives: int = 0,
         checkpoint: PathLike | None = None,
+        every: int = 50,
         progress: Progress = no_progress,
     ) -> Self:
-        """Train on pictures ``X (n, h, h[, c])`` uint8 with labels ``y (n,)`` (-1: never drawn) and return self.
+        """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
 
-        With a ``checkpoint`` folder a killed call goes on where it stood when it is repeated, and ends with the same
-        weights as an unbroken one.
+        ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``.
+        ``extra_negatives`` rows drawn at random join every batch (the paper adds some to each).
+        With a ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it
+        is repeated, and ends with the same weights as an unbroken one.
         """
-        pictures = _pictures(X)
-        labels = check_labels(y, len(pictures))
+        inputs = self._inputs(X, fitting=True)
+        if y is None:
+            raise InputError(
+                "y", got="None: FaceNet requires y to be passed, but the target y is None", expected="labels"
+            )
+        labels = check_labels(y, len(inputs))
         check_integer(self.steps, "steps", low=0)
-        check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
-        check_choice(self.optimizer, "optimizer", ("adam", "adagrad"))
+        check_choice(self.optimizer, "optimizer", tuple(LEARNING_RATES))
         seed = check_integer(self.random_state, "random_state", low=0)
+        loss = TripletLoss(margin=self.margin, mining=Mining.parse(self.mining))
         self.classes_, codes = _codes(labels)
-        self.size_, self.channels_ = pictures.shape[1], pictures.shape[3]
         sampler = MPerClassSampler(
             codes,
             classes_per_batch=self.classes_per_batch,
             samples_per_class=self.samples_per_class,
+            extra_rows=extra_negatives,
             seed=derive_seed(seed, "batches"),
         )
         self.net_ = self._new_net(seed)
-        self.history_ = self._train(pictures, codes, sampler, checkpoint, progress)
+        saves = None
+        if checkpoint is not None:
+            data = hashlib.sha256(np.ascontiguousarray(inputs).tobytes() + codes.tobytes()).hexdigest()[:16]
+            settings = {**self._settings(), "extra_negatives": extra_negatives, "data": data}
+            saves = Checkpoint(folder=Path(checkpoint), every=check_integer(every, "every", low=1), settings=settings)
+        self.history_ = self._train(_Feed(inputs, codes, sampler, self.augment, seed), loss, saves, progress)
         self.net_.eval()
         return self
 
-    def transform(self, X: NDArray[np.uint8]) -> FloatArray:
-        """Return unit vectors ``(n, embedding_dim)`` float32 of pictures."""
+    def transform(self, X: ArrayLike) -> FloatArray:
+        """Return unit vectors ``(n, embedding_dim)`` float32."""
         return self.encode(X)
 
     @torch.inference_mode()
-    def encode(
-        self, items: NDArray[np.uint8], *, batch_size: int = 256, progress: Progress = no_progress
-    ) -> FloatArray:
-        """Return unit vectors ``(n, embedding_dim)`` float32 of pictures ``(n, size, size[, channels])`` uint8."""
+    def encode(self, items: ArrayLike, *, batch_size: int = 256, progress: Progress = no_progress) -> FloatArray:
+        """Return unit vectors ``(n, embedding_dim)`` float32 of inputs like those of ``fit``, in batches."""
         check_is_fitted(self, "net_")
-        pictures = _pictures(items)
-        if pictures.shape[1:] != (self.size_, self.size_, self.channels_):
-            expected = f"({self.size_}, {self.size_}, {self.channels_}), as in fit"
-            raise InputError("X", got=f"pictures of shape {pictures.shape[1:]}", expected=expected)
-        vectors = np.empty((len(pictures), self.embedding_dim), dtype=np.float32)
-        for start in range(0, len(pictures), batch_size):
-            batch = pictures[start : start + batch_size]
-            vectors[start : start + batch_size] = _unit(self.net_(_as_input(batch))).numpy()
-            progress("embedding pictures", min(start + batch_size, len(pictures)), len(pictures))
+        check_integer(batch_size, "batch_size", low=1)
+        inputs = self._inputs(items, fitting=False)
+        vectors = np.empty((len(inputs), self.embedding_dim), dtype=np.float32)
+        for start in range(0, len(inputs), batch_size):
+            batch = self.net_(as_tensor(inputs[start : start + batch_size]))
+            vectors[start : start + batch_size] = nn.functional.normalize(batch, dim=1).numpy()
+            progress("embedding", min(start + batch_size, len(inputs)), len(inputs))
         return vectors
 
     @property
@@ -180,25 +202,30 @@ class FaceNet(TransformerMixin, BaseEstimator):
         record = {
             "kind": KIND,
             "format": FORMAT,
-            "settings": self.get_params(),
-            "size": self.size_,
-            "channels": self.channels_,
+            "settings": self._settings(),
+            "input_shape": list(self.input_shape_),
             "classes": self.classes_.tolist(),
             "fingerprint": self.fingerprint,
         }
         (place / RECORD).write_text(json.dumps(record))
 
     @classmethod
-    def load(cls, folder: PathLike) -> FaceNet:
-        """Return the encoder that :meth:`save` wrote. Raises ``SpaceFormatError`` for files that were changed."""
+    def load(cls, folder: PathLike, *, net: NetMaker | None = None) -> FaceNet:
+        """Return the encoder that :meth:`save` wrote; ``net`` is needed again if it was a function.
+
+        Raises ``SpaceFormatError`` for files that were changed, ``InputError`` when ``net`` is missing.
+        """
         place = Path(folder)
         try:
             record = json.loads((place / RECORD).read_text())
             made = cls(**record["settings"])
-            made.size_, made.channels_ = int(record["size"]), int(record["channels"])
+            made.net = _needed_net(made.net if net is None else net)
+            made.input_shape_ = tuple(map(int, record["input_shape"]))
             made.classes_ = np.asarray(record["classes"])
             made.net_ = made._new_net(0)
             made.net_.load_state_dict(load_file(place / WEIGHTS))
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise SpaceFormatError(f"{place} holds no FaceNet encoder that can be read: {error}") from error
         made.net_.eval()
@@ -207,54 +234,54 @@ class FaceNet(TransformerMixin, BaseEstimator):
             raise SpaceFormatError(f"{place}: the weights are not those the record was written for")
         return made
 
-    def _new_net(self, seed: int) -> ConvNet:
+    def __sklearn_tags__(self) -> Tags:
+        """Say that labels are needed and vectors come out as float32."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = self.get_params(deep=False)
+        return settings if isinstance(self.net, str) else settings | {"net": None}
+
+    def _inputs(self, X: ArrayLike, *, fitting: bool) -> np.ndarray:
+        inputs = check_inputs(X)
+        shape: tuple[int, ...] = tuple(inputs.shape[1:])
+        if inputs.ndim == 2 and (fitting or len(self.input_shape_) == 1):
+            check_rows(self, X, fitting=fitting)
+        if fitting:
+            self.input_shape_: tuple[int, ...] = shape
+        elif shape != self.input_shape_:
+            raise InputError("X", got=f"inputs of shape {shape}", expected=f"{self.input_shape_}, as in fit")
+        return inputs
+
+    def _new_net(self, seed: int) -> nn.Module:
+        if isinstance(self.net, str):
+            return named_net(self.net, self.input_shape_, self.embedding_dim, seed=seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            return ConvNet(channels=self.channels_, size=self.size_, dim=self.embedding_dim, width=self.width)
+            return self.net(self.input_shape_, self.embedding_dim)
 
-    def _train(
-        self,
-        pictures: NDArray[np.uint8],
-        codes: NDArray[np.int64],
-        sampler: MPerClassSampler,
-        checkpoint: PathLike | None,
-        progress: Progress,
-    ) -> History:
+    def _train(self, feed: _Feed, loss: TripletLoss, saves: Checkpoint | None, progress: Progress) -> History:
         if self.steps == 0:
             return History()
-        seed = int(self.random_state)
-        loss = TripletLoss(margin=self.margin, mining=Mining(strategy=self.mining))
-        labels = torch.from_numpy(codes)
-        kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adagrad": torch.optim.Adagrad}
-        optimizer = kinds[self.optimizer](self.net_.parameters(), lr=self.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=max(self.steps, 2), cycle_momentum=False
-        )
+        rate = LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+        optimizer, schedule = _optimizer(self.optimizer, self.net_, rate, self.steps)
         average = None if self.decay is None else WeightAverage(self.net_, decay=self.decay)
-
-        def batch(step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Generator]:
-            rows = sampler(step)
-            generator = torch_generator(derive_seed(seed, "draws", step))
-            inputs = _as_input(pictures[rows])
-            return (jitter(inputs, generator) if self.augment else inputs), labels[rows], generator
 
         def loss_step(drawn: tuple[torch.Tensor, torch.Tensor, torch.Generator]) -> Any:
             return loss.with_figures(self.net_(drawn[0]), drawn[1], generator=drawn[2])
 
-        saves = None
-        if checkpoint is not None:
-            data = hashlib.sha256(pictures.tobytes() + codes.tobytes()).hexdigest()[:16]
-            settings = {**self.get_params(), "data": data}
-            saves = Checkpoint(folder=Path(checkpoint), every=max(1, min(50, self.steps // 4)), settings=settings)
         history = train(
             self.net_,
             loss_step,
-            batch,
+            feed,
             steps=self.steps,
             optimizer=optimizer,
             schedule=schedule,
             average=average,
-            seed=seed,
+            seed=feed.seed,
             checkpoint=saves,
             progress=progress,
             task="training the encoder",
@@ -264,20 +291,38 @@ class FaceNet(TransformerMixin, BaseEstimator):
         return history
 
 
-def _pictures(X: Any) -> NDArray[np.uint8]:
-    """Return pictures as ``(n, h, h, c)``; anything else is refused."""
-    pictures = np.asarray(X)
-    if pictures.ndim == 3:
-        pictures = pictures[..., None]
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1] != pictures.shape[2] or not len(pictures):
-        got = f"shape {np.shape(X)}, dtype {pictures.dtype}"
-        raise InputError("X", got=got, expected="uint8 pictures of shape (n, size, size) or (n, size, size, channels)")
-    return pictures
+class _Feed:
+    """Batches as a function of the step: inputs, labels, and the generator of the miner's draws."""
+
+    def __init__(
+        self, inputs: np.ndarray, codes: NDArray[np.int64], sampler: MPerClassSampler, augment: bool, seed: int
+    ) -> None:
+        self.inputs, self.labels, self.sampler = inputs, torch.from_numpy(codes), sampler
+        self.augment, self.seed = augment and inputs.ndim == 4, seed
+
+    def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Generator]:
+        rows = self.sampler(step)
+        generator = torch_generator(derive_seed(self.seed, "draws", step))
+        inputs = as_tensor(self.inputs[rows])
+        return (jitter(inputs, generator) if self.augment else inputs), self.labels[rows], generator
 
 
-def _as_input(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """Return float32 ``(B, c, h, h)`` in [0, 1], channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(255)
+def _needed_net(net: str | NetMaker | None) -> str | NetMaker:
+    if net is None:
+        raise InputError("net", got="None", expected="the function that made the network of this encoder")
+    return net
+
+
+def _optimizer(
+    name: str, net: nn.Module, rate: float, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    check_real(rate, "learning_rate", low=0, open_ends=True)
+    if name == "adam":
+        adam = torch.optim.Adam(net.parameters(), lr=rate)
+        total = max(steps, 2)
+        return adam, torch.optim.lr_scheduler.OneCycleLR(adam, rate, total_steps=total, cycle_momentum=False)
+    adagrad = torch.optim.Adagrad(net.parameters(), lr=rate)
+    return adagrad, torch.optim.lr_scheduler.MultiStepLR(adagrad, [max(1, round(0.8 * steps))], gamma=0.1)
 
 
 def _codes(labels: np.ndarray) -> tuple[np.ndarray, NDArray[np.int64]]:
@@ -287,7 +332,3 @@ def _codes(labels: np.ndarray) -> tuple[np.ndarray, NDArray[np.int64]]:
     codes = np.full(len(labels), -1, dtype=np.int64)
     codes[~hidden] = np.searchsorted(classes, labels[~hidden])
     return classes, codes
-
-
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
-    return nn.functional.normalize(vectors, dim=1)
