@@ -16,10 +16,10 @@ WORDS = ["cat", "dog", "sun", "rain", "ship", "tree", "coin", "bell"]
 def space():
     """Eight blobs of thirty rows; a description of each row, a source that means nothing."""
     rng = np.random.default_rng(0)
-    centres = 12 * np.eye(8, 10)
+    centres = 4 * rng.normal(size=(8, 24))
     codes = np.repeat(np.arange(8), 30)
     return Space.create(
-        centres[codes] + rng.normal(size=(240, 10)),
+        centres[codes] + rng.normal(size=(240, 24)),
         attributes={
             "kind": [f"kind {code}" for code in codes],
             "family": ["low" if code < 4 else "high" for code in codes],
@@ -35,7 +35,7 @@ SETTINGS = {"hide": 0.4, "k_max": 8, "epochs": 15, "tune": False}
 
 @pytest.mark.parametrize("method", ["pbn", "ncd-kmeans", "ncd-spectral"])
 def test_hidden_blobs_come_back(space, method):
-    found = discover(space, method=method, n_novel=3, **SETTINGS)
+    found = discover(space, method=method, n_novel=3, **{**SETTINGS, "epochs": 150})
     assert len(found.hidden) == 3
     assert found.method == method
     assert found.scores["found"]["accuracy"] > 0.9
@@ -62,6 +62,7 @@ def test_what_is_written(space):
     for one in found.classes:
         assert set(names[list(one.exemplars)]) == {one.name}
     assert found.space.info["discover"]["n_novel"] == 3
+    assert found.space.info["derived"] == list(COLUMNS)
     assert found.space.columns == [*space.columns, *COLUMNS]
     assert "discovered" not in space.columns, "the Space given is left as it was"
 

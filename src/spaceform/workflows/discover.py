@@ -130,8 +130,15 @@ def discover(
         notes=tuple(notes),
         seconds=round(time.monotonic() - begun, 1),
     )
-    written = _write(opened, rows, found, made, confidence).with_info({**opened.info, "discover": result.to_dict()})
+    written = _write(opened, rows, found, made, confidence).with_info(
+        {**opened.info, "discover": result.to_dict(), "derived": _derived(opened)}
+    )
     return replace(result, space=written)
+
+
+def _derived(space: Space) -> list[str]:
+    """Return the columns that methods made: an audit does not take them for data."""
+    return list(dict.fromkeys([*space.info.get("derived", []), *COLUMNS]))
 
 
 def _labels(space: Space, label: str | None) -> tuple[IntArray, list[str]]:

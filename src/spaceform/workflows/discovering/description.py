@@ -69,7 +69,18 @@ def describe(
                 confidence=float(confidence[members].mean()),
                 stability=float(stability[code]),
                 words=tuple(words[code]),
-                exemplars=tuple(int(rows[i]) for i in central[:EXEMPLARS]),
+                exemplars=_varied(space, rows[central], label),
             )
         )
     return made, confidence
+
+
+def _varied(space: Space, central: IntArray, label: str | None) -> tuple[int, ...]:
+    """Return the first rows of ``central``, one per value of the Space's own label where that is another column."""
+    if space.label is None or space.label == label:
+        return tuple(central[:EXEMPLARS].tolist())
+    values = space.column(space.label)
+    chosen: dict[str, int] = {}
+    for row in central.tolist():
+        chosen.setdefault(str(values[row]), row)
+    return tuple(list(chosen.values())[:EXEMPLARS])
