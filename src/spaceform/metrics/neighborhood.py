@@ -154,8 +154,8 @@ def anisotropy(X: ArrayLike) -> Anisotropy:
 def neighbor_distances(X: ArrayLike, neighbors: ArrayLike, rows: ArrayLike | None = None) -> FloatArray:
     """Return the exact distances ``(m, k)`` float64 of rows of ``X`` to those in their lists ``neighbors (m, k)``.
 
-    By direct differences. List i belongs to row i, or to ``rows[i]``. A search by matrix products ranks well but its distances lose their
-    digits near 0; here copies are at distance 0. Raises ``InputError`` for lists that do not fit.
+    By direct differences, so copies are at distance 0; a search by matrix products ranks well, but its distances lose
+    their digits near 0. List i belongs to row i, or to ``rows[i]``. Raises ``InputError`` for lists that do not fit.
     O(m k d) time, blocks of memory.
     """
     base = check_matrix(X)

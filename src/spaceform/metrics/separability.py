@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_matrix
 
 from spaceform.checks import check_integer, check_labels, check_matrix, check_real
 from spaceform.errors import InputError
@@ -120,14 +119,17 @@ def class_silhouette(X: ArrayLike, y: ArrayLike, *, rows: ArrayLike | None = Non
     queries = positions[wanted][positions[wanted] >= 0]
     if not len(queries):
         raise InputError("rows", got="no labelled row", expected="at least one")
-    members = csr_matrix((np.ones(len(codes), base.dtype), (np.arange(len(codes)), codes)))
+    order = np.argsort(codes, kind="stable")  # class by class, so that a class is one stretch of columns
+    starts = np.cumsum(counts) - counts
     base = base - base.mean(0)
+    sorted_rows = np.ascontiguousarray(base[order])
+    places = np.argsort(order)
     total = 0.0
     for block in row_blocks(len(queries), len(base), itemsize=base.itemsize):
         some = queries[block]
-        distances = np.sqrt(squared_distances(base[some], base))
-        distances[np.arange(len(some)), some] = 0
-        sums = np.asarray(distances @ members, dtype=np.float64)
+        distances = np.sqrt(squared_distances(base[some], sorted_rows))
+        distances[np.arange(len(some)), places[some]] = 0
+        sums = np.add.reduceat(distances, starts, axis=1).astype(np.float64)
         at, own = np.arange(len(some)), codes[some]
         inside = sums[at, own] / np.maximum(counts[own] - 1, 1)
         means = sums / counts

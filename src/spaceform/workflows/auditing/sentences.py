@@ -1,0 +1,170 @@
+"""What an audit says in words: warnings on what stands out, and one-line conclusions. Thresholds are named here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from spaceform.workflows.auditing.labels import ColumnFigures
+
+if TYPE_CHECKING:
+    from spaceform.workflows.audit import AuditResult
+
+HUB_SHARE = 0.05
+"""Three rows among the neighbours of more than so many others are hubs..."""
+
+HUB_FACTOR = 4
+"""...if that is at least so many times what three ordinary rows reach."""
+
+ANTIHUBS = 0.25
+CONE = 0.5
+"""Mean cosine above which vectors point into a narrow cone."""
+
+FLAT_SHARE = 0.05
+"""Participation ratio below such a share of the dimensions: most of them carry next to nothing."""
+
+CONFUSED = 0.2
+UNSEEN_DROP = 0.1
+LEAK = 0.1
+"""Corrected agreement of a column beyond the label that is worth a sentence."""
+
+
+def warn(result: AuditResult) -> Iterator[str]:
+    """Yield a sentence for each thing that stands out, the gravest parts first."""
+    yield from _about_duplicates(result)
+    yield from _about_columns(result.columns)
+    yield from _about_labels(result)
+    yield from _about_retrieval(result)
+    yield from _about_shape(result)
+
+
+def conclude(result: AuditResult) -> Iterator[str]:
+    """Yield a line for each part that has an answer."""
+    if result.clusters is not None:
+        c = result.clusters
+        error = max(c.std, c.shuffled_std)
+        clear = "clear" if c.separability > c.shuffled + 3 * error else "no clear"
+        yield (
+            f"without labels: {clear} clusters (separability {c.separability:.2f} ± {c.std:.2f}, "
+            f"{c.shuffled:.2f} with shuffled columns; {c.sample_size} rows a sample)"
+        )
+    if result.separability is not None:
+        s = result.separability
+        yield (
+            f"with labels: the nearest neighbour has the same {result.label} for {s.thornton_index:.0%} of rows "
+            f"({s.chance:.1%} by chance), silhouette {s.silhouette:.2f}"
+        )
+    for name in ("unseen", "seen", "all"):
+        if result.retrieval and name in result.retrieval:
+            figures = result.retrieval[name]
+            yield (
+                f"retrieval on {name} classes: recall@1 {figures.recall_at['1']:.1%}, MAP@R {figures.map_at_r:.1%} "
+                f"({figures.n_classes:,} classes)"
+            )
+            break
+    if result.dimension is not None and result.anisotropy is not None:
+        yield (
+            f"of {result.dim} dimensions about {result.dimension.levina_bickel:.0f} are used locally and "
+            f"{result.anisotropy.participation_ratio:.0f} overall"
+        )
+    if result.confusions:
+        worst = result.confusions[0]
+        yield f"most confused: {worst.classes[0]} and {worst.classes[1]} ({worst.share:.0%} of their neighbours)"
+
+
+def _about_duplicates(result: AuditResult) -> Iterator[str]:
+    found = result.duplicates
+    if found is None:
+        return
+    if found.copies:
+        yield f"copies: {_count(found.copies, 'row')} the same as an earlier one"
+    if found.near and found.pairs:
+        first = found.pairs[0]
+        yield f"near-duplicates: {_count(found.near, 'row')}, such as {first.ids[0]} and {first.ids[1]}"
+    if result.conflicting_pairs:
+        pairs = f"{result.conflicting_pairs:,} of {_count(len(found.pairs), 'closest pair')}"
+        yield f"labels: {pairs} with different labels: wrong labels, or classes that look alike"
+
+
+def _about_columns(columns: list[ColumnFigures]) -> Iterator[str]:
+    wanted = [column for column in columns if column.relation in {"label", "coarser"}]
+    for column in columns:
+        if column.relation != "free" or column.corrected < LEAK:
+            continue
+        weaker = [other for other in wanted if other.corrected < column.corrected]
+        if weaker:
+            other = min(weaker, key=lambda one: one.corrected)
+            yield (
+                f"domain leakage: {column.name} is more separable than {other.name} "
+                f"(neighbours agree {column.corrected:.0%} and {other.corrected:.0%} beyond chance)"
+            )
+        elif column.beyond_label is not None and column.beyond_label > LEAK:
+            yield (
+                f"domain leakage: nearest neighbours of another class share {column.name} "
+                f"{column.beyond_label:.0%} beyond chance"
+            )
+
+
+def _about_labels(result: AuditResult) -> Iterator[str]:
+    found = result.separability
+    if found is None:
+        return
+    if found.singletons:
+        yield f"classes: {found.singletons:,} of {found.n_classes:,} have a single row, which nothing can find"
+    if found.thornton_index < 2 * found.chance:
+        figures = f"{found.thornton_index:.1%}; {found.chance:.1%} by chance"
+        yield f"labels: neighbours hardly know {result.label} ({figures})"
+    for confusion in result.confusions[:3]:
+        if confusion.share > CONFUSED:
+            a, b = confusion.classes
+            yield f"confusion: {confusion.share:.0%} of the neighbours of {a} and {b} are of the other"
+
+
+def _about_retrieval(result: AuditResult) -> Iterator[str]:
+    figures = result.retrieval or {}
+    if {"seen", "unseen"} <= figures.keys():
+        seen, unseen = figures["seen"].recall_at["1"], figures["unseen"].recall_at["1"]
+        if seen - unseen > UNSEEN_DROP:
+            yield f"new classes: recall@1 is {seen:.1%} on classes seen in training and {unseen:.1%} on others"
+    ours = figures.get("unseen", figures.get("all"))
+    for name, floor in result.floors.items():
+        if ours is not None and ours.map_at_r <= floor.map_at_r:
+            yield f"floor: {name} retrieves as well as these vectors (MAP@R {floor.map_at_r:.1%}, {ours.map_at_r:.1%})"
+
+
+def _about_shape(result: AuditResult) -> Iterator[str]:
+    hubs, shape, clusters = result.hubness, result.anisotropy, result.clusters
+    if hubs is not None:
+        expected = len(hubs.hubs) * hubs.k / max(result.scope["queries"], 1)
+        if hubs.top_share > max(HUB_SHARE, HUB_FACTOR * expected):
+            names = ", ".join(result.hub_ids)
+            yield (
+                f"hubs: {len(hubs.hubs)} rows ({names}) appear among the {hubs.k} neighbours "
+                f"of {hubs.top_share:.0%} of rows"
+            )
+        if hubs.antihubs > ANTIHUBS:
+            yield f"antihubs: {hubs.antihubs:.0%} of rows are among nobody's {hubs.k} neighbours and are rarely found"
+    if shape is not None:
+        if shape.mean_cosine > CONE:
+            yield f"narrow cone: the mean cosine of two rows is {shape.mean_cosine:.2f}; centre before comparing angles"
+        if shape.participation_ratio < FLAT_SHARE * result.dim:
+            yield f"flat: variance lies in about {shape.participation_ratio:.0f} of {result.dim} dimensions"
+    if clusters is not None and clusters.guarded < 0.5 * clusters.separability:
+        yield (
+            f"outliers: a few far rows make the score without labels look better "
+            f"({clusters.separability:.2f}, {clusters.guarded:.2f} without them)"
+        )
+
+
+def explain_scope(scope: Mapping[str, int]) -> str:
+    """Return what was looked at in one line."""
+    if scope["queries"] == scope["rows"]:
+        return f"all {scope['rows']:,} rows were looked at"
+    return (
+        f"neighbours of {scope['queries']:,} rows drawn from {scope['rows']:,} "
+        f"were searched among {scope['pool']:,}; copies are counted in all"
+    )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
