@@ -57,7 +57,7 @@ def _classes(audit: Mapping[str, Any]) -> Section | None:
         blocks.append(Table(columns=("without labels", "value", "what it says"), rows=rows))
     if not blocks:
         return None
-    intro = f"Label: {audit['label']}." if audit["label"] else "There is no label, so only the unlabelled figures."
+    intro = f"Label: {audit['label']}." if audit["label"] else "There is no label: these figures need none."
     return Section(title="Do the classes separate?", intro=intro, blocks=blocks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -133,7 +133,10 @@ def retrieve_floors(
 
 
 def confuse(ground: Ground, y: IntArray, classes: Sequence[str]) -> list[Confusion]:
-    """Return the pairs of classes whose rows most often stand among each other's neighbours, with example rows."""
+    """Return the pairs of classes whose rows most often stand among each other's neighbours, with example rows.
+
+    The first row of every example is of the first class of its pair.
+    """
     at, place = np.nonzero((y[ground.queries][:, None] >= 0) & (y[ground.neighbors] >= 0))
     heads, tails = ground.queries[at], ground.neighbors[at, place]
     listed = np.bincount(y[heads], minlength=len(classes))
@@ -151,9 +154,8 @@ def confuse(ground: Ground, y: IntArray, classes: Sequence[str]) -> list[Confusi
         own = np.flatnonzero((low == a) & (high == b))
         nearest = own[np.argsort(lengths[own], kind="stable")]
         edges = [(int(heads[e]), int(tails[e]), float(lengths[e])) for e in nearest]
-        found.append(
-            Confusion(classes=(classes[a], classes[b]), share=share, examples=_examples(ground, edges, pairs, asked))
-        )
+        examples = [_in_order(pair, y, a) for pair in _examples(ground, edges, pairs, asked)]
+        found.append(Confusion(classes=(classes[a], classes[b]), share=share, examples=examples))
     return found
 
 
@@ -221,6 +223,11 @@ def _examples(
             shown |= {i, j}
             examples.append(pair_of(ground, i, j, distance, mutual=mutual))
     return examples
+
+
+def _in_order(pair: Pair, y: IntArray, first: int) -> Pair:
+    """Return the pair with the row of class ``first`` in front."""
+    return pair if y[pair.rows[0]] == first else replace(pair, rows=pair.rows[::-1], ids=pair.ids[::-1])
 
 
 def _group_codes(space: Space, name: str, ground: Ground) -> IntArray | None:
