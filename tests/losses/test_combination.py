@@ -14,13 +14,16 @@ from spaceform.losses.margin_softmax import NormalizedSoftmaxLoss
 from spaceform.losses.multi_similarity import MultiSimilarityLoss
 from spaceform.losses.proxies import ProxyAnchorLoss
 from spaceform.losses.supcon import SupConLoss
+from spaceform.losses.triplet import TripletLoss
 from spaceform.ops.memory import MemoryBank
+from spaceform.ops.triplets import Mining
 
 MAKE = {
     "pairs": SupConLoss,
     "vectors": lambda: NormalizedSoftmaxLoss(n_classes=8, width=6),
     "n-pair": NPairLoss,
     "sum": lambda: WeightedSum(losses=[CircleLoss(), ContrastiveLoss()], weights=[0.1, 2.0]),
+    "triplet": lambda: TripletLoss(mining=Mining(strategy="all")),
     "memory": lambda: CrossBatchMemory(loss=ContrastiveLoss(), bank=MemoryBank(rows=8, width=6)),
 }
 

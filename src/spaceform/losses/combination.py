@@ -114,7 +114,8 @@ class CrossBatchMemory(Composable, nn.Module):
 
     ``loss(batch) + weight * loss(batch, reference=memory)``, after Wang and others, Cross-Batch Memory for Embedding
     Learning, CVPR 2020, section 3.3 (algorithm 1) and their code, which keeps the term within the batch. In training
-    mode the rows of the batch are then put into the memory, from all ranks of a distributed run.
+    mode the rows of the batch are then put into the memory. In a distributed run call it with the gathered rows of all
+    ranks, as every loss over pairs; so the memories of all ranks stay equal.
 
     Parameters: ``loss``, any loss that takes a reference; ``bank``, the memory; ``weight >= 0`` of the memory term (1);
     ``batch_term``: False leaves the term within the batch out.
@@ -158,5 +159,5 @@ class CrossBatchMemory(Composable, nn.Module):
                     embeddings, labels, reference=stored.to(embeddings.dtype), reference_labels=stored_labels
                 )
         if self.training:
-            self.bank.enqueue(embeddings, labels)
+            self.bank.enqueue(embeddings, labels, gather=False)
         return value

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from spaceform.checks import check_choice, check_real
+from spaceform.losses.combination import Composable
 from spaceform.losses.hinge import HingeSum, hinge_sum
 from spaceform.ops.batches import check_batch
 from spaceform.ops.triplets import Mining, Triplets, has_triplets, label_order
@@ -34,7 +35,7 @@ def triplet_loss(
     return hinge.sum() / _divisor(reduction, len(hinge), active)
 
 
-class TripletLoss(nn.Module):
+class TripletLoss(Composable, nn.Module):
     """Triplet loss on unit vectors: ``mean_t [D(a_t, p_t) - D(a_t, n_t) + margin]_+`` over the triplets of ``mining``.
 
     Parameters: ``margin`` (0.2, section 3.1), in units of the distance: 0 to 4 for squared distances of unit vectors,

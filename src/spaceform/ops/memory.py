@@ -51,13 +51,18 @@ class MemoryBank(nn.Module):
         return self._vectors[places], self._labels[places]
 
     @torch.no_grad()
-    def enqueue(self, embeddings: torch.Tensor, labels: torch.Tensor) -> None:
-        """Store ``embeddings (n, width)`` with integer ``labels (n,)``, of all ranks; the oldest rows make room."""
+    def enqueue(self, embeddings: torch.Tensor, labels: torch.Tensor, *, gather: bool = True) -> None:
+        """Store ``embeddings (n, width)`` with integer ``labels (n,)``; the oldest rows make room.
+
+        ``gather``: take those of all ranks; False when the rows given are of all ranks already.
+        """
         if embeddings.ndim != 2 or embeddings.shape[1] != self.width:
             raise InputError("embeddings", got=f"shape {tuple(embeddings.shape)}", expected=f"shape (n, {self.width})")
         if labels.shape != embeddings.shape[:1] or labels.is_floating_point():
             raise InputError("labels", got=f"{labels.dtype} {tuple(labels.shape)}", expected="one integer per row")
-        vectors, classes = _gathered(embeddings.detach().to(self._vectors)), _gathered(labels.to(self._labels))
+        vectors, classes = embeddings.detach().to(self._vectors), labels.to(self._labels)
+        if gather:
+            vectors, classes = _gathered(vectors), _gathered(classes)
         seen, count = int(self._seen), len(classes)
         vectors, classes = vectors[-self.rows :], classes[-self.rows :]
         places = torch.arange(seen + count - len(classes), seen + count, device=classes.device) % self.rows
