@@ -94,15 +94,16 @@ def crowded_folders(names: Mapping[str, Module]) -> Iterator[str]:
     )
 
 
-DRAWERS = re.compile(r"(^|_)(utils?|helpers?|common|misc|tools?|new|old|v\d+|copy|tmp)$")
+DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc", "tools", "stuff"}
+TWINS = re.compile(r"_(new|old|copy|tmp|v\d+)$")
 
 
 def drawers(module: Module) -> Iterator[str]:
-    """Yield modules and top-level names that say nothing (``utils``) or mark a twin (``_new``, ``_v2``)."""
+    """Yield modules that are drawers (``utils``), and modules and top-level names that are twins (``_new``, ``_v2``)."""
     names = [node.name for node in module.tree.body if isinstance(node, Function | ast.ClassDef)]
-    for name in [*module.folders, *names]:
-        if DRAWERS.search(name):
-            yield f"{module.name}: the name {name}"
+    drawer = [folder for folder in module.folders if folder.lstrip("_") in DRAWERS]
+    twins = [name for name in [*module.folders, *names] if TWINS.search(name)]
+    yield from (f"{module.name}: the name {name}" for name in [*drawer, *twins])
 
 
 def missing_exports(module: Module) -> Iterator[str]:

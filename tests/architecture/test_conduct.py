@@ -115,7 +115,7 @@ SOUND = [
     ),
     (rules.too_many_parameters, "@numba.njit(cache=True)\ndef f(a, b, c, d): ..."),
     (rules.option_tunnels, "def f(x, *, margin=1): ..."),
-    (rules.drawers, "def renew(): ...\ndef toolbox(): ..."),
+    (rules.drawers, "def renew(): ...\ndef _common(): ..."),
     (rules.missing_exports, "__all__ = ['a', 'B']\nfrom x import a\nclass B: ..."),
     (rules.missing_exports, "__all__ = ['a']\ndef __getattr__(name): ..."),
     (conduct.global_randomness, "x = np.random.default_rng(0).normal(3)"),
@@ -142,6 +142,11 @@ def test_each_rule_catches_what_is_broken(rule, code):
 @pytest.mark.parametrize(("rule", "code"), SOUND)
 def test_each_rule_lets_sound_code_pass(rule, code):
     assert list(rule(module(code))) == []
+
+
+@pytest.mark.parametrize("name", ["spaceform.utils", "spaceform.ops._helpers", "spaceform.losses.triplet_v2"])
+def test_drawers_and_twins_are_found_by_their_file_names(name):
+    assert len(list(rules.drawers(module("", name)))) == 1
 
 
 def test_every_rule_has_a_broken_example():

@@ -124,10 +124,8 @@ ESTIMATORS: dict[str, EstimatorCase] = {
     "NCDSpectralClustering": EstimatorCase(
         {"n_novel": 2, "n_init": 2, "random_state": 0}, partial_labels, transductive=True
     ),
-    "ByteEmbedding": EstimatorCase(),
-    "AgglomerativeThreshold": EstimatorCase({"threshold": 0.5}),
     "LokiClassifier": EstimatorCase({"random_state": 0}, full_labels),
-    "AgglomerativeThreshold": EstimatorCase(),
+    "AgglomerativeThreshold": EstimatorCase({"threshold": 0.5}),
     "ByteEmbedding": EstimatorCase(),
     "FaceNet": EstimatorCase(
         {"embedding_dim": 4, "classes_per_batch": 2, "samples_per_class": 2, "steps": 2}, full_labels
