@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text(folder):
-    return write_space_report(folder).read_text(encoding="utf-8")
+    return write_space_report(folder).path.read_text(encoding="utf-8")
 
 
 def test_says_what_was_learned_against_the_floors(text):
@@ -100,14 +100,16 @@ def test_hostile_names_stay_texts(text):
 
 def test_a_bare_space_has_a_report_too(tmp_path):
     Space.create(np.random.default_rng(0).normal(size=(30, 3))).save(tmp_path / "s")
-    text = write_space_report(tmp_path / "s").read_text(encoding="utf-8")
+    text = write_space_report(tmp_path / "s").path.read_text(encoding="utf-8")
     assert "There is no label" in text
     assert "<canvas" in text
 
 
 def test_the_command_ends_with_the_path(folder, capsys):
     assert main(["report", str(folder), "--colour", "half"]) == 0
-    assert capsys.readouterr().out.startswith("report: ")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("For rows of classes that training never saw")
+    assert said[1].startswith("report: ")
     assert main(["report", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["path"].endswith("index.html")
 

@@ -22,8 +22,9 @@ def report(
     from spaceform.report.space_page import write_space_report
 
     with progress_bar() as progress:
-        path = write_space_report(space, label=label, colour=colour, seed=seed, progress=progress)
+        made = write_space_report(space, label=label, colour=colour, seed=seed, progress=progress)
     if as_json:
-        print_json({"path": path})
+        print_json(made)
     else:
-        print_line(f"report: {path.resolve()}")
+        print_line(made.lead)
+        print_line(f"report: {made.path.resolve()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ HOVER = 6
 """Columns shown on hover."""
 
 
+@dataclass(frozen=True)
+class Report:
+    """Where the page is, and what it says first."""
+
+    path: Path
+    lead: str
+
+
 def write_space_report(
     folder: PathLike,
     *,
@@ -36,7 +45,7 @@ def write_space_report(
     colour: str | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
-) -> Path:
+) -> Report:
     """Write ``report/index.html`` (one self-contained file) and its plots as PNG and SVG into a Space's folder.
 
     Parameters: ``label`` for the audit (default: the Space's own); ``colour`` the column that colours the map first;
@@ -59,9 +68,10 @@ def write_space_report(
     progress("writing the page", 0, 1)
     rows = sorted({*map(int, view.rows), *_shown(sections)})
     pictures = {row: picture for row in rows if (picture := space.picture(row)) is not None}
+    lead = _lead(space, found)
     text = render(
         title=_title(space),
-        lead=_lead(space, found),
+        lead=lead,
         facts=_facts(space, found),
         view=view,
         sections=sections,
@@ -70,7 +80,7 @@ def write_space_report(
     )
     path = write(text, place / FOLDER / "index.html")
     progress("writing the page", 1, 1)
-    return path
+    return Report(path, lead)
 
 
 def _title(space: Space) -> str:
