@@ -99,7 +99,7 @@ TWINS = re.compile(r"_(new|old|copy|tmp|v\d+)$")
 
 
 def drawers(module: Module) -> Iterator[str]:
-    """Yield modules that are drawers (``utils``), and modules and top-level names that are twins (``_new``, ``_v2``)."""
+    """Yield modules that are drawers (``utils``), and modules and names that are twins (``_new``, ``_v2``)."""
     names = [node.name for node in module.tree.body if isinstance(node, Function | ast.ClassDef)]
     drawer = [folder for folder in module.folders if folder.lstrip("_") in DRAWERS]
     twins = [name for name in [*module.folders, *names] if TWINS.search(name)]
