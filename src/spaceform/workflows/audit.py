@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 
 from spaceform.checks import check_integer, check_matrix
 from spaceform.errors import InputError
-from spaceform.metrics.neighborhood import Anisotropy, Hubness
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, PathLike, Progress, no_progress
 from spaceform.workflows.auditing import labels, sentences, shape
 from spaceform.workflows.auditing.ground import Ground, prepare
-from spaceform.workflows.auditing.labels import ColumnFigures, Confusion, RetrievalFigures, Separability
-from spaceform.workflows.auditing.shape import Clusters, Dimension, Duplicates
+from spaceform.workflows.auditing.result import AuditResult
+from spaceform.workflows.auditing.shape import Duplicates
+
+__all__ = ["AuditResult", "audit"]
 
 Part = TypeVar("Part")
 
@@ -27,43 +28,6 @@ SAMPLE = 10_000
 
 SEEN = "seen"
 """The boolean column that says whether a row's class was in training."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditResult:
-    """What an audit found. A part without an answer is None (or empty), and ``missing`` says why.
-
-    ``scope`` counts ``rows``, the ``pool`` searched in and the ``queries`` whose neighbours were searched.
-    ``retrieval`` has ``all`` and, with a column ``seen``, ``seen`` and ``unseen`` classes; ``floors`` the same for
-    other vectors of the same rows, on unseen classes if there are any. ``warnings`` are sentences on what stands
-    out, ``conclusions`` one line per part. ``conflicting_pairs`` counts shown near-duplicates of unequal label.
-    """
-
-    rows: int
-    dim: int
-    geometry: str
-    label: str | None
-    scope: Mapping[str, int]
-    clusters: Clusters | None = None
-    separability: Separability | None = None
-    retrieval: Mapping[str, RetrievalFigures] | None = None
-    floors: Mapping[str, RetrievalFigures] = field(default_factory=dict)
-    columns: list[ColumnFigures] = field(default_factory=list)
-    confusions: list[Confusion] = field(default_factory=list)
-    hubness: Hubness | None = None
-    hub_ids: list[str] = field(default_factory=list)
-    dimension: Dimension | None = None
-    anisotropy: Anisotropy | None = None
-    duplicates: Duplicates | None = None
-    conflicting_pairs: int = 0
-    missing: Mapping[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    conclusions: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
 
 
 def audit(
@@ -114,10 +78,10 @@ def audit(
             separability=parts.take("separability", lambda: labels.separate(ground, codes)),
             retrieval=parts.take("retrieval", lambda: labels.retrieve(ground, codes, seen)),
             confusions=parts.take("confusions", lambda: labels.confuse(ground, codes, classes)) or [],
-            floors=parts.take("floors", lambda: labels.retrieve_floors(ground, codes, seen, others)) or {},
+            floors=parts.take("floors", lambda: labels.retrieve_floors(ground, codes, others, seen=seen)) or {},
             conflicting_pairs=_conflicts(result.duplicates, codes),
         )
-    columns = parts.take("columns", lambda: labels.compare_columns(ground, opened, codes, name)) or []
+    columns = parts.take("columns", lambda: labels.compare_columns(ground, opened, codes, label=name)) or []
     result = replace(result, columns=columns, missing=dict(parts.missing))
     return replace(
         result,

@@ -39,7 +39,7 @@ class Ground:
 
     def draw(self, rows: IntArray, count: int, what: str) -> IntArray:
         """Return ``count`` of ``rows``, ascending; all of them if there are no more. The same for the same ``what``."""
-        return draw(rows, count, self.seed, what)
+        return draw(rows, count, seed=self.seed, what=what)
 
     def directed(self) -> IntArray:
         """Return the queries whose vector is not 0, so that it has a direction."""
@@ -55,20 +55,20 @@ def prepare(space: Space, *, sample: int, seed: int) -> Ground:
     X = space.vectors
     if space.geometry == "poincare":
         X = np.asarray(log0(X.astype(np.float64), 1.0), dtype=np.float32)
-    pool = draw(np.arange(len(X)), POOL * sample, seed, "pool")
-    queries = draw(pool, sample, seed, "queries")
-    neighbors, distances = search(X, queries, pool, min(LISTED, len(pool) - 1))
+    pool = draw(np.arange(len(X)), POOL * sample, seed=seed, what="pool")
+    queries = draw(pool, sample, seed=seed, what="queries")
+    neighbors, distances = search(X, queries, pool, k=min(LISTED, len(pool) - 1))
     return Ground(X, space.ids, pool, queries, neighbors, distances, seed)
 
 
-def draw(rows: IntArray, count: int, seed: int, what: str) -> IntArray:
+def draw(rows: IntArray, count: int, *, seed: int, what: str) -> IntArray:
     """Return ``count`` of ``rows``, ascending; all of them if there are no more."""
     if len(rows) <= count:
         return rows
     return np.sort(as_generator(derive_seed(seed, "audit", what)).choice(rows, count, replace=False))
 
 
-def search(X: FloatArray, queries: IntArray, pool: IntArray, k: int) -> tuple[IntArray, FloatArray]:
+def search(X: FloatArray, queries: IntArray, pool: IntArray, *, k: int) -> tuple[IntArray, FloatArray]:
     """Return row numbers and exact distances ``(m, k)`` of the nearest pool rows of each query, itself left out."""
     centre = X[pool].mean(0, dtype=np.float64).astype(X.dtype)  # small norms keep the digits of small distances
     _, found = nearest_neighbors(X[queries] - centre, X[pool] - centre, k=k + 1)

@@ -123,7 +123,7 @@ def retrieve(ground: Ground, y: IntArray, seen: BoolArray | None) -> dict[str, R
 
 
 def retrieve_floors(
-    ground: Ground, y: IntArray, seen: BoolArray | None, floors: Mapping[str, FloatArray]
+    ground: Ground, y: IntArray, floors: Mapping[str, FloatArray], *, seen: BoolArray | None
 ) -> dict[str, RetrievalFigures]:
     """Measure the same retrieval for other vectors of the same rows, on unseen classes if there are any."""
     mask = y >= 0 if seen is None or not (~seen & (y >= 0)).any() else ~seen & (y >= 0)
@@ -159,7 +159,7 @@ def confuse(ground: Ground, y: IntArray, classes: Sequence[str]) -> list[Confusi
     return found
 
 
-def compare_columns(ground: Ground, space: Space, y: IntArray | None, label: str | None) -> list[ColumnFigures]:
+def compare_columns(ground: Ground, space: Space, y: IntArray | None, *, label: str | None) -> list[ColumnFigures]:
     """Measure every column that names groups of rows, the label first, so that what else the vectors know shows."""
     made: list[ColumnFigures] = []
     names = [label] if label is not None else []
@@ -179,7 +179,7 @@ def _labelled_lists(ground: Ground, y: IntArray, pool: IntArray) -> tuple[IntArr
     if len(pool) == len(ground.pool):
         return queries, ground.neighbors
     queries = ground.draw(pool, len(ground.queries), "labelled")
-    return queries, search(ground.X, queries, pool, min(VOTERS, len(pool) - 1))[0]
+    return queries, search(ground.X, queries, pool, k=min(VOTERS, len(pool) - 1))[0]
 
 
 def _chance(counts: IntArray) -> float:
@@ -221,7 +221,7 @@ def _examples(
     for i, j, distance, mutual in sorted(known, key=lambda edge: edge[3] is not True):
         if len(examples) < SHOWN_EXAMPLES and not shown & {i, j}:
             shown |= {i, j}
-            examples.append(pair_of(ground, i, j, distance, mutual=mutual))
+            examples.append(pair_of(ground, (i, j), distance, mutual=mutual))
     return examples
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from spaceform.workflows.auditing.labels import ColumnFigures
-
-if TYPE_CHECKING:
-    from spaceform.workflows.audit import AuditResult
+from spaceform.workflows.auditing.result import AuditResult
 
 HUB_SHARE = 0.05
 """Three rows among the neighbours of more than so many others are hubs..."""

@@ -109,7 +109,7 @@ def find_hubs(ground: Ground) -> Hubness:
     k = min(HUB_LIST, len(ground.queries) - 1)
     lists = ground.neighbors
     if len(ground.queries) < len(ground.pool):
-        lists, _ = search(ground.X, ground.queries, ground.queries, k)
+        lists, _ = search(ground.X, ground.queries, ground.queries, k=k)
     found = hubness(np.searchsorted(ground.queries, lists[:, :k]))
     rows = tuple(int(row) for row in ground.queries[list(found.hubs)])
     return Hubness(**{**found.to_dict(), "hubs": rows})  # type: ignore[arg-type]
@@ -129,16 +129,17 @@ def find_duplicates(ground: Ground) -> Duplicates:
     """Find copies in the whole Space, and near-duplicates of the queries."""
     heads, tails, distances, scale = near_duplicates(ground.neighbors, ground.distances, rows=ground.queries)
     pairs = [
-        pair_of(ground, int(i), int(j), float(distance))
+        pair_of(ground, (int(i), int(j)), float(distance))
         for i, j, distance in zip(heads[:SHOWN_PAIRS], tails[:SHOWN_PAIRS], distances[:SHOWN_PAIRS], strict=True)
     ]
     near = len(np.unique(np.concatenate([heads, tails])))
     return Duplicates(copies=_count_copies(ground.X), near=near, scale=scale, pairs=pairs)
 
 
-def pair_of(ground: Ground, i: int, j: int, distance: float, *, mutual: bool | None = None) -> Pair:
+def pair_of(ground: Ground, rows: tuple[int, int], distance: float, *, mutual: bool | None = None) -> Pair:
     """Return a pair with its ids."""
-    return Pair(rows=(i, j), ids=(str(ground.ids[i]), str(ground.ids[j])), distance=distance, mutual=mutual)
+    i, j = rows
+    return Pair(rows=rows, ids=(str(ground.ids[i]), str(ground.ids[j])), distance=distance, mutual=mutual)
 
 
 def _with_directions(rows: FloatArray) -> FloatArray:
