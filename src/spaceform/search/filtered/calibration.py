@@ -1,0 +1,140 @@
+"""Measuring an index on itself: how far the cell plan must look for a recall, and what every plan costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spaceform.search.filtered import bitmaps, planner
+from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.engine import Engine
+from spaceform.search.filtered.layout import Base, Layout
+from spaceform.search.filtered.planner import GAMMAS, SHARES, Costs
+from spaceform.search.filtered.queries import prepare, with_cells
+from spaceform.types import BoolArray, FloatArray, IntArray
+
+_TRIED, _TRIED_SLOWLY, _TIMED = 32, 4, 8
+_TRIED_K = 10
+_FAR_CELLS = 0.3
+"""Share of the cells beyond the nearest quarter that hold the matches when correlation is negative."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A layout of the rows of a base (of those at ``where`` only, for a private list), and rows drawn as queries."""
+
+    base: Base
+    layout: Layout
+    engine: Engine
+    drawn: IntArray
+    where: IntArray | None
+
+    @property
+    def inside(self) -> IntArray:
+        """The positions of the rows that are laid out."""
+        return np.arange(len(self.base.ids)) if self.where is None else self.where
+
+    def scan(self, plan: str, words: Words, recall: float, *, rows: IntArray, gamma: float) -> IntArray:
+        """Return the ids that a plan finds for rows as queries."""
+        layout, n = self.layout, len(self.base.ids)
+        counts = np.ones(layout.n_cells, np.int64)
+        if self.where is None:
+            counts = bitmaps.counts_between(words, layout.starts, n)
+        return self.engine.scan(
+            plan, self.base.rows[rows], _TRIED_K, words=words, counts=counts, base=self.base, layout=layout,
+            recall=recall, gamma=gamma,
+        ).ids  # fmt: skip
+
+
+def calibrated(
+    base: Base, layout: Layout, engine: Engine, *, recall: float, generator: np.random.Generator,
+    where: IntArray | None = None,
+) -> Costs:  # fmt: skip
+    """Measure a layout with some of its rows as queries, each held out of its own answers; about a second.
+
+    Recalls are measured with matches drawn evenly, and with none in the cells nearest to the query. At ``recall`` 1
+    bounds decide how far to look, and only times are measured.
+    """
+    inside = np.arange(len(base.ids)) if where is None else where
+    tried = min(_TRIED if engine.compiled else _TRIED_SLOWLY, len(inside))
+    subject = Subject(base, layout, engine, generator.choice(inside, tried, replace=False), where)
+    even = _recalls(subject, _even(subject, generator), recall)
+    far = np.minimum(even, _recalls(subject, _far(subject, generator), recall))
+    machine = planner.this_machine(compiled=engine.compiled)
+    costs = Costs(machine, [], {}, even.tolist(), far.tolist())
+    return timed(subject, costs, recall=recall, generator=generator)
+
+
+def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random.Generator) -> Costs:
+    """Return costs with times measured on this machine."""
+    rows = subject.drawn[:_TIMED]
+
+    def run(plan: str, words: Words, asked: float) -> None:
+        subject.scan(plan, words, asked, rows=rows, gamma=costs.gamma(asked))
+
+    plans = ["P"] if subject.where is not None else ["S", "I", *(["B"] if subject.layout.rotation.size else [])]
+    modes = {" exact": 1.0} if recall >= 1 else {"": recall, " exact": 1.0}
+    measured = planner.measure(run, plans, len(subject.base.ids), modes=modes, drawn=generator)
+    seconds = {name: [time / len(rows) for time in times] for name, times in measured.items()}
+    matches = [share * len(subject.inside) for share in SHARES]
+    machine = planner.this_machine(compiled=subject.engine.compiled)
+    return replace(costs, machine=machine, matches=matches, seconds=seconds)
+
+
+def _even(subject: Subject, generator: np.random.Generator) -> Iterator[Callable[[int], BoolArray]]:
+    """Yield ways to draw matches all over the rows, for several selectivities."""
+    n = len(subject.base.ids)
+    for share in (1.0, 0.1, 0.01):
+        if share * len(subject.inside) >= 4 * _TRIED_K:
+            yield lambda query, share=share: generator.random(n) < share  # type: ignore[misc]
+
+
+def _far(subject: Subject, generator: np.random.Generator) -> Iterator[Callable[[int], BoolArray]]:
+    """Yield ways to draw cells far from the query whose rows match, all of them or a tenth."""
+    layout, n = subject.layout, len(subject.base.ids)
+    if layout.n_cells < 8:
+        return
+    entries = np.arange(n) if subject.where is None else layout.where
+    cell = np.repeat(np.arange(layout.n_cells), np.diff(layout.starts))
+    asked = prepare(subject.base.rows[subject.drawn], layout, subject.engine.metric, recall=1.0)
+    order = np.argsort(-with_cells(asked, layout, subject.engine.metric, gamma=0.0).reach, axis=1)
+
+    def drawn(query: int, share: float) -> BoolArray:
+        far = order[query, layout.n_cells // 4 :]
+        chosen = np.zeros(layout.n_cells, bool)
+        chosen[generator.choice(far, max(1, int(_FAR_CELLS * len(far))), replace=False)] = True
+        mask = np.zeros(n, bool)
+        mask[entries] = chosen[cell]
+        return mask & (generator.random(n) < share)
+
+    yield lambda query: drawn(query, 1.0)
+    if _FAR_CELLS / 10 * len(entries) >= 4 * _TRIED_K:
+        yield lambda query: drawn(query, 0.1)
+
+
+def _recalls(subject: Subject, ways: Iterator[Callable[[int], BoolArray]], recall: float) -> FloatArray:
+    """Return the worst mean recall at each of `GAMMAS`; 0 where nothing was measured, and 1 for the bound."""
+    plan, n = ("I" if subject.where is None else "P"), len(subject.base.ids)
+    present = np.zeros(n, bool)
+    present[subject.inside] = True
+    worst = np.ones(len(GAMMAS))
+    measured = False
+    for way in ways if recall < 1 else ():
+        measured = True
+        pairs = []
+        for query, row in enumerate(subject.drawn):
+            mask = way(query) & present
+            mask[row] = False
+            pairs.append((bitmaps.pack(mask), np.array([row])))
+        truth = np.vstack([subject.scan(plan, words, 1.0, rows=row, gamma=1.0) for words, row in pairs])
+        for step, gamma in enumerate(GAMMAS[:-1]):
+            found = [subject.scan(plan, words, recall, rows=row, gamma=gamma) for words, row in pairs]
+            reached = planner.recall_of(np.vstack(found), truth)
+            worst[step] = min(worst[step], reached)
+            if reached == 1:
+                break
+    if not measured:
+        worst[:-1] = 0
+    return np.maximum.accumulate(worst)

@@ -1,0 +1,297 @@
+"""The index: fit, query, explain, change, save."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import RLock
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from spaceform.checks import check_choice, check_integer, check_real
+from spaceform.errors import InputError
+from spaceform.rng import as_generator
+from spaceform.search.exact import Nearest
+from spaceform.search.filtered.choice import Choice, answer, choose
+from spaceform.search.filtered.engine import PLANS, Engine, Found
+from spaceform.search.filtered.layout import METRICS, Base, norms_of
+from spaceform.search.filtered.matching import Filter, Matcher, Matches, per_query
+from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
+from spaceform.search.filtered.segment import build
+from spaceform.search.filtered.state import State
+from spaceform.search.filters import Expr
+from spaceform.space_rows import check_attributes
+from spaceform.types import IntArray, Progress, RandomState, no_progress
+
+_TAIL, _TAIL_SHARE = 4_096, 0.25
+"""A tail of more rows than both (a number, a share of the segment) is compacted when rows are added."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a query is answered: plan ``name``, ``matches`` counted, milliseconds of it and of its rivals.
+
+    ``screened`` rows were compared by their codes and ``scored`` exactly; ``filter_ms`` is the part of ``measured_ms``
+    that the filter took.
+    """
+
+    name: str
+    matches: int
+    predicted_ms: dict[str, float]
+    measured_ms: float
+    filter_ms: float
+    screened: int
+    scored: int
+
+
+class FilteredIndex:
+    """Nearest rows among those that pass a filter: exactly min(k, matches) of them, by the cheapest of four plans.
+
+    The passing rows are counted, never estimated (posting lists and bitmaps). Rows lie cell by cell (k-means) in
+    float32, 8-bit and 1-bit codes. Plan S screens all matches by 8 bits, B by 1 bit first, I opens cells from the
+    most promising on, P does so in a list that `prepare` laid out for one filter. Times measured at the fit choose.
+    After Iff et al., arXiv 2507.21989, whose comparison found no fixed plan to win everywhere.
+
+    Parameters: ``metric`` "cosine", "euclidean" or "ip". ``recall`` in (0, 1]: mean share of the true neighbours to
+    be found; at 1 bounds are strict and every plan gives the same answer, that of `exact_search` on the float32 rows.
+    ``plans`` "auto" or letters of plans to choose from, such as "SI". ``threads`` over the queries of a batch.
+    ``compiled`` False runs the scans in NumPy: the same answers, slowly. ``random_state`` draws cells and rotation.
+
+    Raises ``InputError`` for NaN, zero vectors under cosine, k < 1, filters that do not fit, ids given twice.
+    Cost: fit O(n d sqrt(n)); query O(n / 64 + screened rows d); memory n (5 d + d / 8) bytes and the attributes.
+    Vectors are kept and compared as float32.
+
+    >>> index = FilteredIndex(metric="euclidean").fit([[0.0], [1.0], [2.0]], {"kind": ["a", "b", "a"]})
+    >>> index.query([[1.2]], k=2, where="kind = 'a'").rows
+    array([[2, 0]])
+    """
+
+    def __init__(
+        self, *, metric: str = "cosine", recall: float = 0.95, plans: str = "auto", threads: int = 1,
+        compiled: bool = True, random_state: RandomState = 0,
+    ) -> None:  # fmt: skip
+        self.metric = metric
+        self.recall = recall
+        self.plans = plans
+        self.threads = threads
+        self.compiled = compiled
+        self.random_state = random_state
+        self._matcher = Matcher()
+        self._state: State | None = None
+        self._changing = RLock()
+
+    def fit(
+        self, X: ArrayLike, attributes: Any = None, *, ids: ArrayLike | None = None, progress: Progress = no_progress
+    ) -> FilteredIndex:
+        """Index vectors ``X (n, d)`` with attributes (a mapping of columns, or a table) and return self.
+
+        ``ids`` are distinct integers >= 0, by default 0 to n - 1. Calls ``progress`` per stage.
+        """
+        check_choice(self.metric, "metric", METRICS)
+        check_real(self.recall, "recall", low=0.0, high=1.0)
+        check_integer(self.threads, "threads", low=1)
+        self._allowed()
+        rows = check_rows(X, "X", self.metric)
+        numbers = check_ids(ids, len(rows), 0)
+        table = attribute_table(attributes, numbers)
+        segment = build(
+            Base(rows, norms_of(rows), numbers), table, Engine(self.metric, self.compiled, self.threads),
+            recall=self.recall, generator=as_generator(self.random_state), progress=progress,
+        )  # fmt: skip
+        with self._changing:
+            self._matcher.forget()
+            self._state = State.of(segment, int(numbers.max()) + 1)
+        return self
+
+    def query(
+        self, queries: ArrayLike, k: int, *, where: Filter | list[Filter] = None, recall: float | None = None
+    ) -> Nearest:
+        """Return the nearest passing rows of each query ``(q, d)``: ids and closeness ``(q, k)``, nearest first.
+
+        ``where`` is one filter for all or a list with one per query: text, an expression, booleans (one per id up to
+        the largest ever given), an array of ids (those that are not there pass nothing), or None. Where fewer than k
+        rows pass, ids end in -1 and closeness in -inf. Ties go to the lowest id. Closeness is the cosine, the inner
+        product, or minus the distance.
+        """
+        state, asked, recall = self._asked(queries, recall)
+        check_integer(k, "k", low=1)
+        result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
+        for rows, one in _groups(where, len(asked)):
+            matches = self._matcher.matches(one, state)
+            if not matches.count:
+                continue
+            found = self._answered(state, asked[rows], k, matches=matches, recall=recall)[1]
+            width = found.ids.shape[1]
+            result.rows[rows, :width], result.closeness[rows, :width] = found.ids, found.closeness
+        return result
+
+    def explain(self, query: ArrayLike, k: int, *, where: Filter = None, recall: float | None = None) -> Plan:
+        """Answer one query ``(d,)`` and tell how: the plan, the matches, what each plan was predicted to take."""
+        state, asked, recall = self._asked(np.atleast_2d(np.asarray(query)), recall)
+        check_integer(k, "k", low=1)
+        begun = perf_counter()
+        matches = self._matcher.matches(where, state)
+        filtered = perf_counter() - begun
+        choice, found = self._answered(state, asked[:1], k, matches=matches, recall=recall)
+        took = perf_counter() - begun
+        predicted = {name: round(1e3 * float(times[0]), 4) for name, times in choice.predicted.items()}
+        screened, scored = (int(value) for value in found.seen[0])
+        return Plan(str(choice.plans[0]), matches.count, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
+
+    def count(self, where: Filter = None) -> int:
+        """Return how many rows pass a filter; exact."""
+        return self._matcher.matches(where, self._fitted()).count
+
+    def prepare(self, where: str | Expr) -> FilteredIndex:
+        """Lay out the rows that pass a filter by themselves, so that plan P answers it (and conjunctions with it).
+
+        Worth its memory (m (d + 8) bytes and more) for filters asked often that keep many rows, above about 10,000.
+        """
+        with self._changing:
+            state = self._fitted()
+            expression, words = self._matcher.expression(where, state)
+            matches = self._matcher.matches(where, state)
+            if not matches.inside:
+                raise InputError("where", got=f"{expression}, which no row passes", expected="a filter with matches")
+            generator = as_generator(self.random_state)
+            segment = state.segment.with_list(str(expression), words, recall=self.recall, generator=generator)
+            self._replace(State(segment, state.alive, state.next_id, state.tail, state.tail_alive))
+        return self
+
+    def add(self, X: ArrayLike, attributes: Any = None, *, ids: ArrayLike | None = None) -> IntArray:
+        """Add rows and return their ids. Attributes must have the columns of the index; ids must be new.
+
+        O(rows d + tail d); a long tail is compacted, which costs as much as a fit.
+        """
+        with self._changing:
+            state = self._fitted()
+            rows = check_rows(X, "X", self.metric, width=state.segment.base.rows.shape[1])
+            numbers = check_ids(ids, len(rows), state.next_id)
+            taken = np.maximum(*state.find(numbers)) >= 0
+            if taken.any():
+                raise InputError("ids", got=f"id {numbers[taken][0]}, which is there", expected="new ids",
+                                 remedy="use update")  # fmt: skip
+            table = fitted_table(attributes, numbers, state.segment.attributes.table.schema)
+            self._put(state, numbers, rows, table=table)
+            return numbers
+
+    def update(self, ids: ArrayLike, X: ArrayLike | None = None, attributes: Any = None) -> None:
+        """Replace the vectors, or some attributes, or both, of rows that are there."""
+        with self._changing:
+            state = self._fitted()
+            numbers = self._present(ids, state)
+            if not len(numbers):
+                return
+            rows, table = state.take(numbers)
+            if X is not None:
+                rows = check_rows(X, "X", self.metric, width=rows.shape[1])
+                check_ids(numbers, len(rows), 0)
+            for name, column in check_attributes(attributes, len(numbers)).items():
+                if name not in table.column_names:
+                    raise InputError("attributes", got=repr(name), expected=f"one of {table.column_names}")
+                place = table.column_names.index(name)
+                table = table.set_column(place, table.schema.field(name), fitted(column, table.schema.field(name)))
+            self._put(state, numbers, rows, table=table.combine_chunks())
+
+    def delete(self, ids: ArrayLike) -> None:
+        """Delete rows; ids that are not there raise ``InputError``. O(n / 8)."""
+        with self._changing:
+            state = self._fitted()
+            numbers = self._present(ids, state)
+            if len(numbers):
+                self._state = state.without(numbers)
+
+    def compact(self, *, progress: Progress = no_progress) -> FilteredIndex:
+        """Build the segment anew from the rows alive, with their ids; private lists are laid out again."""
+        with self._changing:
+            state = self._fitted()
+            if len(state):
+                base, table = state.everything()
+                engine, generator = state.segment.engine, as_generator(self.random_state)
+                segment = build(base, table, engine, recall=self.recall, generator=generator, progress=progress)
+                names = list(state.segment.lists)
+                self._matcher.forget()
+                self._replace(State.of(segment, state.next_id))
+                for name in names:
+                    if self.count(name):
+                        self.prepare(name)
+        return self
+
+    def __len__(self) -> int:
+        """The number of rows alive."""
+        return len(self._fitted())
+
+    @property
+    def ids(self) -> IntArray:
+        """The ids of the rows alive, ascending."""
+        return self._fitted().ids
+
+    @property
+    def stats_(self) -> dict[str, Any]:
+        """Figures: rows alive, dead, in the tail; cells, private lists, bytes per row, measured costs."""
+        state = self._fitted()
+        segment, tail = state.segment, state.tail
+        layouts = [segment.layout, *(one.layout for one in segment.lists.values())]
+        held = sum(array.nbytes for some in (segment.base, *layouts) for array in some)
+        everything = len(segment) + (len(tail) if tail else 0)
+        return {
+            "rows": len(state), "dead": everything - len(state), "tail": len(tail) if tail else 0,
+            "cells": segment.layout.n_cells, "lists": {k: len(v.layout.where) for k, v in segment.lists.items()},
+            "bytes_per_row": round(held / len(segment), 1), "costs": segment.costs.record(),
+        }  # fmt: skip
+
+    def _answered(
+        self, state: State, asked: NDArray[np.float32], k: int, *, matches: Matches, recall: float
+    ) -> tuple[Choice, Found]:
+        choice = choose(state, asked, matches, recall=recall, allowed=self._allowed())
+        return choice, answer(state, asked, k, matches=matches, choice=choice, recall=recall)
+
+    def _asked(self, queries: ArrayLike, recall: float | None) -> tuple[State, NDArray[np.float32], float]:
+        state = self._fitted()
+        asked = check_rows(queries, "queries", self.metric, width=state.segment.base.rows.shape[1])
+        return state, asked, check_real(self.recall if recall is None else recall, "recall", low=0.0, high=1.0)
+
+    def _allowed(self) -> list[str]:
+        if self.plans == "auto":
+            return list(PLANS)
+        if not isinstance(self.plans, str) or not self.plans or set(self.plans) - set(PLANS):
+            raise InputError("plans", got=repr(self.plans), expected="'auto' or letters of " + "".join(PLANS))
+        return list(self.plans)
+
+    def _present(self, ids: ArrayLike, state: State) -> IntArray:
+        numbers = listed_ids(ids)
+        missing = np.maximum(*state.find(numbers)) < 0
+        if missing.any():
+            raise InputError("ids", got=f"id {numbers[missing][0]}", expected="ids of rows that are there")
+        return numbers
+
+    def _put(self, state: State, ids: IntArray, rows: NDArray[np.float32], *, table: pa.Table) -> None:
+        self._state = state.put(ids, rows, table)
+        tail = self._state.tail
+        if tail is not None and len(tail) > max(_TAIL, _TAIL_SHARE * len(self._state.segment)):
+            self.compact()
+
+    def _replace(self, state: State) -> None:
+        self._state = state
+
+    def _fitted(self) -> State:
+        if self._state is None:
+            raise InputError("index", got="an index without rows", expected="a fitted one", remedy="call fit or load")
+        return self._state
+
+
+def _groups(where: Any, q: int) -> Iterator[tuple[IntArray, Filter]]:
+    """Yield the queries of each distinct filter; text and expressions are compared, arrays taken one by one."""
+    listed = per_query(where, q)
+    if listed is None:
+        yield np.arange(q), where
+        return
+    groups: dict[object, list[int]] = {}
+    for i, one in enumerate(listed):
+        groups.setdefault(one if one is None or isinstance(one, str | Expr) else i, []).append(i)
+    for members in groups.values():
+        yield np.array(members), listed[members[0]]

@@ -1,0 +1,167 @@
+"""Vectors as the kernels see them: float32 rows, 8-bit codes and 1-bit codes in the order of cells.
+
+Closeness is screened in a space that depends on the metric: unit vectors for ``cosine``, differences from the mean
+for ``euclidean``, the rows themselves for ``ip``. There a score is ``base + level[row] + q . x`` with ``q`` the query
+(twice the query for ``euclidean``, whose score is minus the squared distance), and an error of a code is bounded by
+``|q|`` times its distance from what it stands for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaceform.search.filtered.cells import assign, k_means
+from spaceform.search.filtered.codes import encode_bits, encode_bytes, random_rotation
+from spaceform.types import FloatArray, IntArray
+
+METRICS = ("cosine", "euclidean", "ip")
+"""What may be near; the kernels know a metric by its position here."""
+
+MAX_ROTATED = 2_048
+"""Widest vectors with 1-bit codes: the rotation is a dense matrix, O(d^2) per query."""
+
+
+class Base(NamedTuple):
+    """Rows in storage order: ``rows (n, d)`` float32, their ``norms (n,)`` float64, and their ``ids (n,)`` int64."""
+
+    rows: NDArray[np.float32]
+    norms: FloatArray
+    ids: IntArray
+
+
+class Layout(NamedTuple):
+    """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
+
+    ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
+    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``. 1 bit: ``bits``,
+    their number ``ones``, and the estimate ``factor * (signs . q)`` of ``q . (x - centroid)``, off by about
+    ``deviation``. Cells: ``centroids``, their ``lengths``, and ``radius``,
+    the largest distance of a row from its centroid.
+    """
+
+    where: NDArray[np.int32]
+    level: FloatArray
+    codes: NDArray[np.uint8]
+    error: NDArray[np.float32]
+    bits: NDArray[np.uint64]
+    ones: NDArray[np.int32]
+    factor: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    starts: IntArray
+    centroids: NDArray[np.float32]
+    lengths: FloatArray
+    radius: FloatArray
+    minima: FloatArray
+    steps: FloatArray
+    centre: FloatArray
+    spread: FloatArray
+    rotation: NDArray[np.float32]
+
+    @property
+    def n_cells(self) -> int:
+        """The number of cells."""
+        return len(self.starts) - 1
+
+
+def norms_of(rows: NDArray[np.float32]) -> FloatArray:
+    """Return the norms of rows as the kernels compute them: in float64, summed in eight lanes."""
+    squares = rows.astype(np.float64)
+    return np.sqrt(lane_sum(squares * squares))
+
+
+def lane_sum(products: FloatArray) -> FloatArray:
+    """Sum ``(n, d)`` over the columns in the order of the kernels: eight running sums, then these in pairs."""
+    n, d = products.shape
+    padded = np.zeros((n, -(-d // 8) * 8))
+    padded[:, :d] = products
+    lanes = np.zeros((n, 8))
+    for start in range(0, d, 8):
+        lanes += padded[:, start : start + 8]
+    pairs = lanes[:, 0::2] + lanes[:, 1::2]
+    return (pairs[:, 0] + pairs[:, 1]) + (pairs[:, 2] + pairs[:, 3])
+
+
+def lay_out(
+    base: Base, metric: str, *, n_cells: int | None, generator: np.random.Generator, where: IntArray | None = None
+) -> tuple[IntArray, Layout]:
+    """Sort rows into cells and encode them; return the order of the rows and the layout in that order.
+
+    With ``where`` only these positions of the base are laid out, and the layout points back to them. ``n_cells`` of
+    None is ``4 sqrt(n)``, at least 16 rows per cell. O(n d n_cells) in BLAS products.
+    """
+    chosen = np.arange(len(base.ids)) if where is None else where
+    rows, norms = (base.rows, base.norms) if where is None else (base.rows[where], base.norms[where])
+    centre = rows.mean(axis=0, dtype=np.float64) if metric == "euclidean" else np.zeros(rows.shape[1])
+    view = screened(rows, norms, metric, centre)
+    count = n_cells or max(1, min(int(4 * np.sqrt(len(rows))), len(rows) // 16))
+    centroids = k_means(view, min(count, len(rows)), generator)
+    cell = assign(view, centroids)
+    order = np.lexsort((base.ids[chosen], cell))
+    view, cell = view[order], cell[order]
+    minima = view.min(axis=0).astype(np.float64)
+    steps = (view.max(axis=0) - minima) / 255
+    steps[steps == 0] = 1.0
+    rotation = random_rotation(view.shape[1], generator) if view.shape[1] <= MAX_ROTATED else np.empty((0, 0), "f4")
+    gaps = view - centroids[cell]
+    radius = np.zeros(len(centroids))
+    np.maximum.at(radius, cell, np.sqrt(np.einsum("nd,nd->n", gaps, gaps, dtype=np.float64)) * (1 + 1e-6) + 1e-30)
+    starts = np.searchsorted(cell, np.arange(len(centroids) + 1))
+    frame = (minima, steps, centre)
+    layout = _coded(view, frame, starts=starts, centroids=centroids, radius=radius, gaps=gaps, rotation=rotation)
+    pointers = np.empty(0, np.int32) if where is None else chosen[order].astype(np.int32)
+    return order, frozen(layout._replace(where=pointers, level=_level(view, metric)))
+
+
+def lay_out_tail(base: Base, metric: str, like: Layout) -> Layout:
+    """Encode rows in the frame of another layout, as one cell without 1-bit codes; O(n d)."""
+    view = screened(base.rows, base.norms, metric, like.centre)
+    frame = (like.minima, like.steps, like.centre)
+    flat = np.zeros((1, view.shape[1]), np.float32)
+    layout = _coded(
+        view, frame, starts=np.array([0, len(view)]), centroids=flat, radius=np.array([np.inf]),
+        gaps=None, rotation=np.empty((0, 0), np.float32),
+    )  # fmt: skip
+    return frozen(layout._replace(level=_level(view, metric)))
+
+
+def screened(rows: FloatArray, norms: FloatArray, metric: str, centre: FloatArray) -> NDArray[np.float32]:
+    """Return rows in the space in which closeness is screened, rounded to float32."""
+    if metric == "cosine":
+        return (rows / norms[:, None]).astype(np.float32)
+    return (rows - centre).astype(np.float32) if metric == "euclidean" else np.ascontiguousarray(rows, np.float32)
+
+
+def frozen(arrays: Any) -> Any:
+    """Mark all arrays of a named tuple as read-only, as mapped files are, so that kernels are compiled once."""
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
+def _level(view: NDArray[np.float32], metric: str) -> FloatArray:
+    if metric != "euclidean":
+        return np.zeros(len(view))
+    return -np.einsum("nd,nd->n", view, view, dtype=np.float64)
+
+
+def _coded(
+    view: NDArray[np.float32],
+    frame: tuple[FloatArray, FloatArray, FloatArray],
+    *,
+    starts: IntArray,
+    centroids: NDArray[np.float32],
+    radius: FloatArray,
+    gaps: NDArray[np.float32] | None,
+    rotation: NDArray[np.float32],
+) -> Layout:
+    minima, steps, centre = frame
+    lengths = np.sqrt((centroids.astype(np.float64) ** 2).sum(axis=1))
+    codes, error, spread = encode_bytes(view, minima, steps)
+    bits, ones, factor, deviation = encode_bits(view[:0] if gaps is None else gaps, rotation)
+    return Layout(
+        np.empty(0, np.int32), np.empty(0), codes, error, bits, ones, factor, deviation,
+        starts.astype(np.int64), centroids, lengths, radius, minima, steps, centre, np.array([spread]), rotation,
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What a filter lets through: text, expressions, masks and lists of ids, turned into bits and counted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from spaceform.errors import InputError
+from spaceform.search.filtered import bitmaps
+from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.state import State
+from spaceform.search.filters import And, Constant, Expr, as_expression
+from spaceform.types import BoolArray, IntArray
+
+Filter: TypeAlias = str | Expr | BoolArray | IntArray | None
+
+_REMEMBERED = 256
+"""Filters whose matches are kept: N / 8 bytes each."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The live rows that pass: in the segment and in the tail, how many, and the private list that holds them all."""
+
+    words: Words
+    later: Words
+    inside: int
+    count: int
+    list_name: str = ""
+
+
+class Matcher:
+    """Evaluates filters, and remembers those last asked about the segment (which does not change)."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._known: OrderedDict[tuple[int, object], tuple[Expr, Words]] = OrderedDict()
+        self._lock = Lock()
+
+    def matches(self, where: Filter, state: State) -> Matches:
+        """Return what passes. Raises ``FilterError`` and ``InputError`` for what is no filter of these rows."""
+        alive, later_alive = state.live
+        if isinstance(where, str | Expr) or where is None:
+            expression, words = self.expression(where, state)
+            later = bitmaps.pack(expression.mask(state.tail.table)) if state.tail else later_alive
+            name = _list_name(expression, state)
+        else:
+            words, later = _of_array(where, state)
+            name = ""
+        words, later = words & alive, later & later_alive
+        inside = bitmaps.count(words)
+        return Matches(words, later, inside, inside + bitmaps.count(later), name)
+
+    def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Words]:
+        """Return the checked expression and the rows of the segment for which it is true, dead ones included."""
+        key = (id(state.segment.attributes), where)
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        attributes = state.segment.attributes
+        checked = as_expression(where).check(attributes.schema)
+        found = checked, attributes.passing(checked)
+        with self._lock:
+            self._known[key] = found
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+    def forget(self) -> None:
+        """Drop what is remembered: the segment was replaced."""
+        with self._lock:
+            self._known.clear()
+
+
+def per_query(where: Any, q: int) -> list[Filter] | None:
+    """Return the filters of each query if ``where`` is a list of filters, None if it is one filter for all.
+
+    Raises ``InputError`` for a list of another length than the number of queries.
+    """
+    if not isinstance(where, list | tuple):
+        return None
+    if not where or all(isinstance(one, int | np.integer) for one in where):
+        return None
+    if not all(one is None or isinstance(one, str | Expr | np.ndarray | list | tuple) for one in where):
+        kinds = ", ".join(sorted({type(one).__name__ for one in where}))
+        raise InputError("where", got=f"a list of {kinds}", expected="one filter, or a list of one filter per query")
+    if len(where) != q:
+        raise InputError("where", got=f"{len(where)} filters for {q} queries", expected="one, or one per query")
+    return list(where)
+
+
+def _of_array(where: Any, state: State) -> tuple[Words, Words]:
+    array = np.asarray(where)
+    if array.ndim != 1 or (array.dtype.kind not in "biu" and array.size):
+        raise InputError(
+            "where", got=f"{array.dtype} of shape {array.shape}",
+            expected="a condition, booleans (one per id up to the largest), or a list of ids",
+        )  # fmt: skip
+    inside, later = state.segment.base.ids, state.tail.base.ids if state.tail else np.empty(0, np.int64)
+    if array.dtype == np.bool_:
+        if len(array) != state.next_id:
+            raise InputError(
+                "where", got=f"a mask of {len(array)}", expected=f"{state.next_id}: one entry per id up to the largest"
+            )
+        return bitmaps.pack(array[inside]), bitmaps.pack(array[later])
+    ids = array.astype(np.int64)
+    if ids.size and (ids.min() < 0 or array.max() >= state.next_id):
+        bad = int(array.min() if ids.min() < 0 else array.max())
+        raise InputError("where", got=f"id {bad}", expected=f"ids from 0 to {state.next_id - 1}")
+    if len(np.unique(ids)) < len(ids):
+        raise InputError("where", got="an id twice", expected="every id once")
+    places, after = state.find(ids)
+    return (
+        bitmaps.scattered(places[places >= 0], len(inside)),
+        bitmaps.scattered(after[after >= 0], len(later)),
+    )
+
+
+def _list_name(expression: Expr, state: State) -> str:
+    """Return the shortest private list that holds all matches of an expression: its own, or that of a conjunct."""
+    lists = state.segment.lists
+    if not lists or isinstance(expression, Constant):
+        return ""
+    parts = [expression, *(expression.parts if isinstance(expression, And) else ())]
+    found = [name for name in map(str, parts) if name in lists]
+    return min(found, key=lambda name: len(lists[name].layout.where), default="")

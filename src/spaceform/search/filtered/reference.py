@@ -1,0 +1,118 @@
+"""The scans of `kernels` in NumPy: the same rows screened, skipped and scored in the same order, the same bits."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaceform.search.filtered import bitmaps
+from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.kernels import BITS, CELLS, PRIVATE
+from spaceform.search.filtered.layout import Base, Layout, lane_sum
+from spaceform.search.filtered.queries import PLANES, Asked
+from spaceform.types import FloatArray, IntArray
+
+
+class _Best:
+    """The k best so far of one query, and the score that an upper bound must reach."""
+
+    def __init__(self, k: int, metric: int) -> None:
+        self.heap: list[tuple[float, int]] = []
+        self.k, self.metric, self.limit = k, metric, -np.inf
+
+    def offer(self, closeness: float, row: int) -> None:
+        entry = (closeness, -row)
+        if len(self.heap) < self.k:
+            heapq.heappush(self.heap, entry)
+        elif entry > self.heap[0]:
+            heapq.heapreplace(self.heap, entry)
+        if len(self.heap) == self.k:
+            worst = self.heap[0][0]
+            self.limit = -worst * worst * (1 + 1e-12) if self.metric == 1 else worst
+
+
+def search(
+    plan: int, metric: int, words: Words, counts: IntArray, base: Base, layout: Layout, asked: Asked,
+    first: int, last: int, scores: FloatArray, ids: IntArray, seen: IntArray,
+) -> None:  # fmt: skip
+    """Do what the kernel of this name does."""
+    passing = bitmaps.unpack(words, len(base.ids))
+    for i in range(first, last):
+        best = _Best(scores.shape[1], metric)
+        ordered = np.flatnonzero(counts)
+        promising = plan in (CELLS, PRIVATE)
+        if promising:
+            ordered = ordered[np.argsort(-asked.reach[i, ordered], kind="stable")]
+        for cell in ordered.tolist():
+            if promising and asked.reach[i, cell] < best.limit:
+                break
+            entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+            places = layout.where[entries] if plan == PRIVATE else entries
+            kept = passing[places]
+            entries, places = entries[kept], places[kept]
+            seen[i, 0] += len(entries)
+            _take(plan, i, (entries, places), cell=cell, data=(base, layout, asked), best=best, seen=seen)
+        found = sorted(best.heap, reverse=True)
+        scores[i, : len(found)] = [closeness for closeness, _ in found]
+        ids[i, : len(found)] = [-row for _, row in found]
+
+
+def _take(
+    plan: int,
+    i: int,
+    found: tuple[IntArray, NDArray[np.integer]],
+    *,
+    cell: int,
+    data: tuple[Base, Layout, Asked],
+    best: _Best,
+    seen: IntArray,
+) -> None:
+    """Offer the matches of a cell one after the other, as far as their bounds let them through."""
+    base = data[0]
+    entries, places = found
+    if plan == BITS:
+        rough = by_bits(i, entries, cell, data=data)
+        kept = rough >= best.limit
+        entries, places, rough = entries[kept], places[kept], rough[kept]
+    else:
+        rough = np.full(len(entries), np.inf)
+    bounds = np.minimum(rough, by_bytes(i, entries, data=data))
+    kept = bounds >= best.limit
+    places, bounds = places[kept], bounds[kept]
+    closeness = exactly(best.metric, i, places, data=data)
+    for bound, close, row in zip(bounds.tolist(), closeness.tolist(), base.ids[places].tolist(), strict=True):
+        if bound >= best.limit:
+            seen[i, 1] += 1
+            best.offer(close, row)
+
+
+def by_bytes(i: int, entries: IntArray, *, data: tuple[Base, Layout, Asked]) -> FloatArray:
+    """Return upper bounds of scores by 8-bit codes."""
+    _, layout, asked = data
+    products = layout.codes[entries].astype(np.float64) @ asked.weights[i].astype(np.float64)  # integers: no rounding
+    scores = asked.offset[i] + asked.scale[i] * products + layout.level[entries]
+    return scores + (asked.slack[i] * layout.error[entries].astype(np.float64) + asked.pad[i])
+
+
+def by_bits(i: int, entries: IntArray, cell: int, *, data: tuple[Base, Layout, Asked]) -> FloatArray:
+    """Return upper bounds of scores by 1-bit codes."""
+    _, layout, asked = data
+    total = np.zeros(len(entries), dtype=np.int64)
+    for b in range(PLANES):
+        common = layout.bits[entries] & asked.planes[i, b]
+        total += bitmaps.ones(common.reshape(-1)).reshape(common.shape).sum(axis=1) << b
+    signs = 2 * (asked.low[i] * layout.ones[entries] + asked.step[i] * total) - asked.total[i]
+    scores = asked.cells[i, cell] + layout.factor[entries].astype(np.float64) * signs + layout.level[entries]
+    return scores + (asked.doubt[i] * layout.deviation[entries].astype(np.float64) + asked.pad[i])
+
+
+def exactly(metric: int, i: int, places: NDArray[np.integer], *, data: tuple[Base, Layout, Asked]) -> FloatArray:
+    """Return the closeness of rows in float64."""
+    base, _, asked = data
+    rows = base.rows[places].astype(np.float64)
+    if metric == 1:
+        return 0.0 - np.sqrt(lane_sum((asked.exact[i] - rows) ** 2))
+    total = lane_sum(rows * asked.exact[i])
+    return np.clip(total / (asked.norms[i] * base.norms[places]), -1.0, 1.0) if metric == 0 else total

@@ -1,0 +1,98 @@
+"""Rows that do not change: laid out, indexed and measured once; searched by any plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from spaceform.search.filtered import bitmaps, planner
+from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.calibration import calibrated
+from spaceform.search.filtered.engine import Engine, Found
+from spaceform.search.filtered.layout import Base, Layout, frozen, lay_out
+from spaceform.search.filtered.planner import Costs
+from spaceform.search.filtered.postings import AttributeIndex
+from spaceform.search.filtered.queries import prepare, with_cells
+from spaceform.types import FloatArray, IntArray, Progress, no_progress
+
+
+@dataclass(frozen=True)
+class PrivateList:
+    """A layout of only the rows that pass a filter, with its own measured costs."""
+
+    layout: Layout
+    costs: Costs
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows in storage order with their layout, attribute indexes, private lists (by filter) and costs."""
+
+    base: Base
+    layout: Layout
+    attributes: AttributeIndex
+    engine: Engine
+    costs: Costs
+    lists: Mapping[str, PrivateList] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """The number of rows, deleted ones included."""
+        return len(self.base.ids)
+
+    @cached_property
+    def by_id(self) -> IntArray:
+        """The positions of the rows in the order of their ids."""
+        return np.argsort(self.base.ids, kind="stable")
+
+    def scan(
+        self, plan: str, queries: NDArray[np.float32], k: int, *, words: Words, recall: float, name: str = ""
+    ) -> Found:
+        """Answer queries by a plan among the matches ``words``; plan P goes through the list of the filter ``name``."""
+        layout, costs = self.layout, self.costs
+        if plan == "P":
+            layout, costs = self.lists[name].layout, self.lists[name].costs
+            counts = np.ones(layout.n_cells, np.int64)
+            gamma: float | FloatArray = costs.gamma(recall, far=bitmaps.count(words) < len(layout.where))
+        else:
+            counts = bitmaps.counts_between(words, layout.starts, len(self))
+            gamma = self._gammas(queries, counts, recall) if plan == "I" else 1.0
+        return self.engine.scan(
+            plan, queries, k, words=words, counts=counts, base=self.base, layout=layout, recall=recall, gamma=gamma
+        )
+
+    def _gammas(self, queries: NDArray[np.float32], counts: IntArray, recall: float) -> float | FloatArray:
+        """Return how far to look for each query: farther where matches are rare around it (negative correlation)."""
+        near, far = self.costs.gamma(recall), self.costs.gamma(recall, far=True)
+        if near == far:
+            return near
+        asked = prepare(queries, self.layout, self.engine.metric, recall=recall)
+        reach = with_cells(asked, self.layout, self.engine.metric, gamma=near).reach
+        local = planner.local_density(reach, counts, np.diff(self.layout.starts))
+        return np.where(local < counts.sum() / len(self), far, near)
+
+    def with_list(self, name: str, words: Words, *, recall: float, generator: np.random.Generator) -> Segment:
+        """Give a filter with matches ``words`` a layout of its own, by which plan P finds its answers."""
+        where = bitmaps.positions(words, len(self))
+        layout = lay_out(self.base, self.engine.metric, n_cells=None, generator=generator, where=where)[1]
+        costs = calibrated(self.base, layout, self.engine, recall=recall, generator=generator, where=where)
+        return replace(self, lists={**self.lists, name: PrivateList(layout, costs)})
+
+
+def build(
+    base: Base, table: pa.Table, engine: Engine, *, recall: float, generator: np.random.Generator,
+    progress: Progress = no_progress,
+) -> Segment:  # fmt: skip
+    """Lay out rows and measure the plans on them; O(n d n_cells) time with n_cells = 4 sqrt(n)."""
+    progress("lay out rows", 0, 2)
+    order, layout = lay_out(base, engine.metric, n_cells=None, generator=generator)
+    sorted_base = frozen(Base(np.ascontiguousarray(base.rows[order]), base.norms[order], base.ids[order]))
+    attributes = AttributeIndex(table.take(order).combine_chunks())
+    progress("measure plans", 1, 2)
+    costs = calibrated(sorted_base, layout, engine, recall=recall, generator=generator)
+    progress("measure plans", 2, 2)
+    return Segment(sorted_base, layout, attributes, engine, costs)

@@ -1,0 +1,131 @@
+"""Scans: compiled and NumPy agree to the bit in what they screen, score and answer; with bounds they are exact."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spaceform.search.exact import exact_search
+from spaceform.search.filtered import bitmaps, kernels, reference
+from spaceform.search.filtered.cells import assign, k_means
+from spaceform.search.filtered.codes import encode_bits, encode_bytes, random_rotation, rotated
+from spaceform.search.filtered.layout import METRICS, Base, frozen, lay_out, norms_of
+from spaceform.search.filtered.queries import prepare, with_bits, with_cells
+
+PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE]
+
+
+def laid_out(X, metric, seed=0, where=None):
+    base = Base(X, norms_of(X), np.arange(len(X)))
+    generator = np.random.default_rng(seed)
+    order, layout = lay_out(base, metric, n_cells=None, generator=generator)
+    base = frozen(Base(X[order], base.norms[order], order.astype(np.int64)))
+    private = None
+    if where is not None:
+        private = lay_out(base, metric, n_cells=None, generator=generator, where=np.flatnonzero(where[order]))[1]
+    return base, layout, private
+
+
+def answers(search, plan, data, *, mask, queries, metric, k, recall=1.0, gamma=1.0):
+    base, layout, private = data
+    words = bitmaps.pack(mask[base.ids])
+    if plan == kernels.PRIVATE:
+        layout, counts = private, np.ones(private.n_cells, np.int64)
+    else:
+        counts = bitmaps.counts_between(words, layout.starts, len(mask))
+    asked = with_cells(prepare(queries, layout, metric, recall=recall), layout, metric, gamma=gamma)
+    asked = with_bits(asked, layout, metric, recall=recall)
+    q = len(queries)
+    scores, ids, seen = np.full((q, k), -np.inf), np.full((q, k), -1), np.zeros((q, 2), np.int64)
+    search(plan, METRICS.index(metric), words, counts, base, layout, asked, 0, q, scores, ids, seen)
+    return scores, ids, seen
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("recall", "gamma"), [(1.0, 1.0), (0.9, 0.3)])
+def test_compiled_and_numpy_agree_to_the_bit(metric, recall, gamma, rows, queries):
+    X = rows[0]
+    mask = np.random.default_rng(3).random(len(X)) < 0.3
+    data = laid_out(X, metric, where=mask | (rows[1]["group"] < 5))
+    expected = exact_search(queries, X, k=10, metric=metric, mask=mask)
+    for plan in PLANS:
+        options = {"mask": mask, "queries": queries, "metric": metric, "k": 10, "recall": recall, "gamma": gamma}
+        compiled = answers(kernels.search, plan, data, **options)
+        for ours, theirs in zip(compiled, answers(reference.search, plan, data, **options), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        if recall == 1:
+            np.testing.assert_array_equal(compiled[1], expected.rows)
+            np.testing.assert_allclose(compiled[0], expected.closeness, rtol=1e-12, atol=1e-12)
+        assert (compiled[2][:, 0] <= mask.sum()).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 200), d=st.integers(1, 20), k=st.integers(1, 12), metric=st.sampled_from(METRICS),
+    seed=st.integers(0, 99), plan=st.sampled_from(PLANS),
+)  # fmt: skip
+def test_ties_and_small_sets_of_integers_are_exact(n, d, k, metric, seed, plan):
+    generator = np.random.default_rng(seed)
+    X = generator.integers(-2, 3, (n, d)).astype(np.float32)
+    X[:, 0] += np.float32(0.5)
+    mask = generator.random(n) < generator.choice([0.05, 0.5, 1.0])
+    mask[0] = True
+    expected = exact_search(X[:2], X, k=k, metric=metric, mask=mask)
+    width = expected.rows.shape[1]
+    data = laid_out(X, metric, where=mask)
+    scores, ids, _ = answers(kernels.search, plan, data, mask=mask, queries=X[:2], metric=metric, k=k)
+    if metric == "cosine":  # rounding decides between equal angles of vectors of different length
+        np.testing.assert_allclose(scores[:, :width], expected.closeness, rtol=0, atol=1e-12)
+    else:
+        np.testing.assert_array_equal(ids[:, :width], expected.rows)
+        np.testing.assert_array_equal(scores[:, :width], expected.closeness)
+    assert (ids[:, width:] == -1).all()
+    assert np.isneginf(scores[:, width:]).all()
+
+
+def test_the_cell_plan_skips_what_is_far(rows, queries):
+    X, everything = rows[0], np.ones(len(rows[0]), bool)
+    data = laid_out(X, "cosine")
+    options = {"mask": everything, "queries": queries, "metric": "cosine", "k": 5}
+    seen = answers(kernels.search, kernels.CELLS, data, recall=0.9, gamma=0.3, **options)[2]
+    assert seen[:, 0].mean() < len(X) / 5
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e3])
+def test_bytes_err_by_no_more_than_they_say(shift):
+    X = (np.random.default_rng(0).normal(size=(300, 9)) + shift).astype(np.float32)
+    X[:, 4] = 7  # a constant coordinate
+    minima = X[:200].min(axis=0).astype(np.float64)
+    steps = (X[:200].max(axis=0) - minima) / 255  # a hundred rows may lie outside
+    steps[steps == 0] = 1
+    codes, error, spread = encode_bytes(X, minima, steps)
+    distances = np.linalg.norm(X.astype(np.float64) - (minima + steps * codes), axis=1)
+    assert (distances <= error).all()
+    assert (error <= distances * 1.01 + 1e-6).all()
+    assert spread == pytest.approx(np.linalg.norm(codes.astype(float) - 128, axis=1).max())
+
+
+def test_signs_estimate_without_bias_and_know_their_error():
+    generator = np.random.default_rng(0)
+    gaps, query = generator.normal(size=(4_000, 100)).astype(np.float32), generator.normal(size=100)
+    rotation = random_rotation(100, generator)
+    assert rotation.shape == (128, 128)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(128), atol=1e-5)
+    bits, ones, factor, deviation = encode_bits(gaps, rotation)
+    signs = 2.0 * np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little") - 1
+    np.testing.assert_array_equal(ones, (signs > 0).sum(axis=1))
+    turned = rotated(query[None], rotation)[0]
+    off = (factor * (signs @ turned) - gaps @ query) / (np.linalg.norm(query) * deviation / np.sqrt(127))
+    assert abs(off.mean()) < 0.1
+    assert 0.9 < off.std() < 1.1
+
+
+def test_cells_are_those_of_the_nearest_centroid():
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(500, 3)).astype(np.float32)
+    centroids = k_means(X, 12, generator)
+    distances = ((X[:, None] - centroids) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(assign(X, centroids), distances.argmin(axis=1))
+    before = ((X - X[:12][assign(X, X[:12])]) ** 2).sum()
+    assert distances.min(axis=1).sum() < before
+    assert k_means(np.ones((40, 2), np.float32), 5, generator).shape == (5, 2)
