@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, final
 
 import numpy as np
@@ -22,6 +23,7 @@ from spaceform.nets.mlp import mlp
 from spaceform.rng import as_generator, derive_seed
 from spaceform.training.batches import ShuffledBatches
 from spaceform.training.loop import train
+from spaceform.training.threads import one_thread
 from spaceform.types import FloatArray, IntArray, Progress, RandomState, no_progress
 
 __all__ = [
@@ -42,6 +44,9 @@ SHORTEST = 1e-6
 
 PREDICT_ROWS = 8192
 """Rows projected at once."""
+
+SMALL = 256
+"""Up to so many features training takes one thread."""
 
 
 @final
@@ -292,9 +297,17 @@ class PBNClassifierDiscovery(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         optimizer = torch.optim.AdamW(model.parameters(), lr=self.learning_rate, fused=True)
         steps = self.epochs * batches.per_epoch
-        self.history_ = train(
-            model, loss_step, batches, steps=steps, optimizer=optimizer, seed=self._seed, progress=progress, task="PBN"
-        )
+        with one_thread() if width <= SMALL else nullcontext():
+            self.history_ = train(
+                model,
+                loss_step,
+                batches,
+                steps=steps,
+                optimizer=optimizer,
+                seed=self._seed,
+                progress=progress,
+                task="PBN",
+            )
         self.model_ = model.eval()
 
     def _cluster(self, rows: FloatArray, k: int) -> KMeansResult:
