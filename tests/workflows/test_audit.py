@@ -148,6 +148,17 @@ def test_confused_classes_come_with_rows_that_are_each_others_neighbours():
     assert "most confused: class 04 and class 07" in " ".join(result.conclusions)
 
 
+def test_small_classes_can_be_confused_entirely():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) // 3
+    X = 5 * rng.normal(size=(40, D))[y]
+    X[3:6] = X[0]  # classes 00 and 01 in one place
+    result = audit(labelled(X + 0.01 * rng.normal(size=X.shape), y))
+    assert result.confusions[0].classes == ("class 00", "class 01")
+    assert 0.4 < result.confusions[0].share <= 0.8
+    assert len(result.confusions) < 3 or result.confusions[1].share < 0.1
+
+
 def test_unseen_classes_floors_and_their_sentences():
     X, y = rows_and_labels()
     seen = y < 10

@@ -79,7 +79,7 @@ def _print_pairs(result: AuditResult) -> None:
             (*map(cell, one.classes), one.share, cell(" ~ ".join(one.examples[0].ids)))
             for one in result.confusions[:SHOWN_ROWS]
         ]
-        print_table("Most confused classes", ("class", "class", "share of neighbours", "such as"), rows)
+        print_table("Most confused classes", ("class", "class", "share of nearest", "such as"), rows)
     if result.duplicates is not None and result.duplicates.pairs:
         rows = [(*map(cell, pair.ids), pair.distance) for pair in result.duplicates.pairs[:SHOWN_ROWS]]
         print_table("Near-duplicates", ("row", "row", "distance"), rows)

@@ -42,6 +42,15 @@ def test_follows_fishers_ratio_without_labels():
     assert spearmanr(scores, [fisher_ratio(*blobs(gap)) for gap in gaps]).statistic < -0.8
 
 
+def test_two_dimensions_do_not_follow_fishers_ratio():
+    """The method's limit, kept in sight: overlapping classes merge early in single linkage."""
+    gaps = [0, 0.5, 1, 2, 4]
+    parts = [blobs(gap, seed=seed, d=2) for seed in range(6) for gap in gaps]
+    model = ClassSeparability(normalize="none", n_subsample=200, n_repeats=2, random_state=0)
+    scores = [model.fit(X).score_ for X, _ in parts]
+    assert abs(spearmanr(scores, [fisher_ratio(X, y) for X, y in parts]).statistic) < 0.6
+
+
 def test_finds_the_number_of_far_components():
     assert ClassSeparability(n_subsample=200, random_state=0).fit(blobs(5.0)[0]).n_components_ == 5
 

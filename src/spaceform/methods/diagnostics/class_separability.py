@@ -115,6 +115,10 @@ class ClassSeparability(BaseEstimator):
 
     Notes
     -----
+    Known of the paper: normalised embeddings, lifetimes divided by the longest, a score of them that needs no label.
+    Construction of this library: the mean as that score, the other statistics, subsamples of one size, the guard
+    against outliers and ``n_components_``; don't cite them as the paper's equations.
+
     O(n_repeats n_subsample^2 d). Traps: one far outlier makes everything look separable (raise
     ``min_component_size``); in 2 or 3 dimensions overlapping classes merge early and the score does not follow
     separability; compare with a column-shuffled copy before believing in clusters.

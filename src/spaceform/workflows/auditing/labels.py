@@ -59,7 +59,11 @@ class RetrievalFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """Two classes whose rows are each other's neighbours: ``share`` of their listed neighbours is of the other."""
+    """Two classes whose rows are each other's neighbours: ``share`` of their nearest rows are of the other class.
+
+    A row's nearest rows are here as many as its class has other rows (twenty at most): if all were found they would
+    be its own class.
+    """
 
     classes: tuple[str, str]
     share: float
@@ -137,7 +141,13 @@ def confuse(ground: Ground, y: IntArray, classes: Sequence[str]) -> list[Confusi
 
     The first row of every example is of the first class of its pair.
     """
-    at, place = np.nonzero((y[ground.queries][:, None] >= 0) & (y[ground.neighbors] >= 0))
+    if not len(classes):
+        return []
+    own = y[ground.queries]
+    room = np.maximum(np.bincount(y[ground.pool][y[ground.pool] >= 0], minlength=len(classes)) - 1, 1)
+    ranks = np.arange(ground.neighbors.shape[1])
+    wanted = (own >= 0)[:, None] & (ranks < room[own][:, None]) & (y[ground.neighbors] >= 0)
+    at, place = np.nonzero(wanted)
     heads, tails = ground.queries[at], ground.neighbors[at, place]
     listed = np.bincount(y[heads], minlength=len(classes))
     crossing = y[heads] != y[tails]
@@ -151,8 +161,8 @@ def confuse(ground: Ground, y: IntArray, classes: Sequence[str]) -> list[Confusi
     found = []
     for code, share in zip(codes[order].tolist(), shares[order].tolist(), strict=True):
         a, b = divmod(code, len(classes))
-        own = np.flatnonzero((low == a) & (high == b))
-        nearest = own[np.argsort(lengths[own], kind="stable")]
+        both = np.flatnonzero((low == a) & (high == b))
+        nearest = both[np.argsort(lengths[both], kind="stable")]
         edges = [(int(heads[e]), int(tails[e]), float(lengths[e])) for e in nearest]
         examples = [_in_order(pair, y, a) for pair in _examples(ground, edges, pairs, asked)]
         found.append(Confusion(classes=(classes[a], classes[b]), share=share, examples=examples))

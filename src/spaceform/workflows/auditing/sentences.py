@@ -49,7 +49,7 @@ def conclude(result: AuditResult) -> Iterator[str]:
         s = result.separability
         yield (
             f"with labels: the nearest neighbour has the same {result.label} for {s.thornton_index:.0%} of rows "
-            f"({s.chance:.1%} by chance), silhouette {s.silhouette:.2f}"
+            f"({_percent(s.chance)} by chance), silhouette {s.silhouette:.2f}"
         )
     for name in ("unseen", "seen", "all"):
         if result.retrieval and name in result.retrieval:
@@ -66,7 +66,8 @@ def conclude(result: AuditResult) -> Iterator[str]:
         )
     if result.confusions:
         worst = result.confusions[0]
-        yield f"most confused: {worst.classes[0]} and {worst.classes[1]} ({worst.share:.0%} of their neighbours)"
+        a, b = worst.classes
+        yield f"most confused: {a} and {b} ({worst.share:.0%} of the rows nearest to one are of the other)"
 
 
 def _about_duplicates(result: AuditResult) -> Iterator[str]:
@@ -109,12 +110,12 @@ def _about_labels(result: AuditResult) -> Iterator[str]:
     if found.singletons:
         yield f"classes: {found.singletons:,} of {found.n_classes:,} have a single row, which nothing can find"
     if found.thornton_index < 2 * found.chance:
-        figures = f"{found.thornton_index:.1%}; {found.chance:.1%} by chance"
+        figures = f"{found.thornton_index:.1%}; {_percent(found.chance)} by chance"
         yield f"labels: neighbours hardly know {result.label} ({figures})"
     for confusion in result.confusions[:3]:
         if confusion.share > CONFUSED:
             a, b = confusion.classes
-            yield f"confusion: {confusion.share:.0%} of the neighbours of {a} and {b} are of the other"
+            yield f"confusion: {confusion.share:.0%} of the rows nearest to {a} and {b} are of the other"
 
 
 def _about_retrieval(result: AuditResult) -> Iterator[str]:
@@ -161,6 +162,10 @@ def explain_scope(scope: Mapping[str, int]) -> str:
         f"neighbours of {scope['queries']:,} rows drawn from {scope['rows']:,} "
         f"were searched among {scope['pool']:,}; copies are counted in all"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.01 else f"{100 * share:.1g}%"
 
 
 def _count(n: int, noun: str) -> str:
