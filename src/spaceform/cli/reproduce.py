@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spaceform.cli.output import print_json, print_table
 from spaceform.cli.progress import progress_bar
 from spaceform.errors import InputError, SpaceformError
+
+if TYPE_CHECKING:
+    from spaceform.claims.record import Record
 
 COLUMNS = ("comparison", "kind", "method", "baseline", "difference", "95% interval", "margin", "verdict")
 
@@ -31,7 +34,8 @@ def reproduce(
 
     if everything == (slug is not None):
         raise InputError("slug", got=slug or "nothing", expected="one paper, or --all and no paper")
-    made, failures = [], []
+    made: list[Record] = []
+    failures: list[str] = []
     for one in runner.available() if everything else [str(slug)]:
         path = record.result_path(results, one, scale)
         if everything and not fresh and path.is_file() and not record.is_stale(kept := record.read(path)):
@@ -61,24 +65,21 @@ def reproduce(
     if as_json:
         print_json([one.to_dict() for one in made])
     else:
-        for one in made:
-            _print(one)
+        for finished in made:
+            _print(finished)
     for failure in failures:
         typer.echo(failure, err=True)
     if failures:
         raise typer.Exit(1)
 
 
-def _draw(made: object, path: Path) -> None:
+def _draw(made: Record, path: Path) -> None:
     from spaceform.report.claims import draw
 
     draw(made, path)
 
 
-def _print(made: object) -> None:
-    from spaceform.claims.record import Record
-
-    assert isinstance(made, Record)  # noqa: S101
+def _print(made: Record) -> None:
     rows = [
         (
             one["name"],

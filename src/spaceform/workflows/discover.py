@@ -113,7 +113,7 @@ def discover(
     labels, latent, sweep = _fit(chosen, X, y, settings, {**tuned, "epochs": epochs}, progress)
     found = labels[novel]
     rows = np.flatnonzero(novel)
-    made, confidence = describe(opened, rows, latent[novel], found, label or opened.label, seed=seed)
+    made, confidence = describe(opened, rows, latent[novel], found=found, label=label or opened.label, seed=seed)
     scores = _score(X[novel], found, truth[novel], hidden, seed=seed) if len(hidden) else {}
     result = DiscoverResult(
         method=chosen,

@@ -41,11 +41,13 @@ def project(space: Space, *, max_rows: int = MAX_ROWS, seed: int = 0, progress: 
     X = np.asarray(space.vectors[rows], dtype=np.float32)
     progress("drawing the map", 0, 1)
     parts = min(50, *X.shape)
-    reduced = PCA(parts, random_state=seed).fit_transform(X) if parts > 1 else np.hstack([X, 0 * X])[:, :2]
-    if len(rows) < 10 or not reduced.std(axis=0).any():
+    spread = bool(X.std(axis=0).any())
+    reduced = PCA(parts, random_state=seed).fit_transform(X) if parts > 1 and spread else X - X.mean(axis=0)
+    if len(rows) < 10 or not spread:
         xy = np.pad(reduced[:, :2], ((0, 0), (0, max(0, 2 - reduced.shape[1]))))
     else:
         perplexity = min(20.0, (len(rows) - 1) / 3)
-        xy = TSNE(perplexity=perplexity, init="pca", max_iter=500, n_jobs=-1, random_state=seed).fit_transform(reduced)
+        start = "pca" if parts > 1 else "random"
+        xy = TSNE(perplexity=perplexity, init=start, max_iter=500, n_jobs=-1, random_state=seed).fit_transform(reduced)
     progress("drawing the map", 1, 1)
     return Projection(rows, np.asarray(xy, dtype=np.float64))

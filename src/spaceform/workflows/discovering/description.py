@@ -36,7 +36,7 @@ class NovelClass:
 
 
 def describe(
-    space: Space, rows: IntArray, latent: FloatArray, found: IntArray, label: str | None, *, seed: int
+    space: Space, rows: IntArray, latent: FloatArray, *, found: IntArray, label: str | None, seed: int
 ) -> tuple[list[NovelClass], FloatArray]:
     """Return the novel classes, largest first, and the confidence ``(m,)`` of every novel row.
 
