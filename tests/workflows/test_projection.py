@@ -1,4 +1,4 @@
-"""The map: every row has a place, near rows stay near, equal seeds give equal maps, degenerate spaces are placed too."""
+"""The map: every row has a place, near rows stay near, equal seeds give equal maps, degenerate spaces too."""
 
 import numpy as np
 import pytest
