@@ -22,6 +22,12 @@ VERBS = (
 )
 
 
+def quoted(argument: str) -> str:
+    """Return how a person would type an argument: double quotes around a text that holds single ones."""
+    plain = not set(argument) & set('"$`\\!')
+    return f'"{argument}"' if "'" in argument and plain else shlex.quote(argument)
+
+
 def main() -> int:
     """Run the verbs one after the other; stop at the first that fails and return its exit status."""
     space = sys.argv[1] if len(sys.argv) > 1 else "space"
@@ -33,7 +39,7 @@ def main() -> int:
         return 2
     for verb in VERBS:
         arguments = [part.replace("{space}", space) for part in verb]
-        print(f"\n$ spaceform {shlex.join(arguments)}", flush=True)
+        print(f"\n$ spaceform {' '.join(map(quoted, arguments))}", flush=True)
         command = [str(python), "-m", "spaceform", *arguments]
         status = subprocess.run(command, env=bootstrap.environment(), check=False).returncode
         if status:
