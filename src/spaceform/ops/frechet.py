@@ -45,7 +45,7 @@ def frechet_mean(
     Parameters: ``weights (n, K)`` non-negative, no row all zero, of any scale; ``sq_dist (K, N)`` squared distances
     from the K weighted points to the N candidates; ``candidates`` ids (M,) that may be returned (None: all);
     ``return_variance`` adds the least sums ``(n,)``; ``tolerance`` the relative difference under which two sums tie
-    (None: 1e-11, in single precision 1e-5). Of tied candidates the lowest id is returned.
+    (None: 1e-11, or 1e-5 if one of the inputs is float32). Of tied candidates the lowest id is returned.
 
     Distances have to be squared: without, the result is the Frechet median, which on a path always is an end.
     Raises ``InputError`` for negative, NaN or infinite input, zero rows and disagreeing shapes.
@@ -53,6 +53,7 @@ def frechet_mean(
     """
     table = _check_squares(sq_dist)
     W = check_weights(weights, len(table))
+    coarser = min(W.dtype, table.dtype, key=lambda dtype: dtype.itemsize)
     if W.dtype != table.dtype:
         W, table = W.astype(np.float64), table.astype(np.float64, copy=False)
     ids = check_candidates(candidates, table.shape[1])
@@ -61,7 +62,7 @@ def frechet_mean(
         W,
         lambda columns: chosen[:, columns],
         len(ids),
-        tolerance=tie_tolerance(W.dtype) if tolerance is None else tolerance,
+        tolerance=tie_tolerance(coarser) if tolerance is None else tolerance,
     )
     return (ids[found], variance) if return_variance else ids[found]
 

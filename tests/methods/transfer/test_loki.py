@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spaceform.errors import InputError
-from spaceform.geometry import EmbeddingMetric, MatrixMetric, TreeMetric
+from spaceform.geometry import EmbeddingMetric, GraphMetric, MatrixMetric, TreeMetric
 from spaceform.methods.transfer import loki
 from spaceform.methods.transfer.loki import LokiClassifier
 
@@ -171,6 +171,24 @@ def test_texts_and_sparse_rows_pass_through_to_the_estimator():
         assert model.predict(["bark"]).tolist() == ["dog"]
     sparse = TfidfVectorizer().fit_transform(texts)
     assert LokiClassifier(label_metric=TREE).fit(sparse, y).predict(sparse).shape == (6,)
+
+
+def test_a_graph_is_searched_once_and_answers_like_the_tree(monkeypatch):
+    X, y = blobs([2, 3, 5], spread=0.8)
+    queries = np.random.default_rng(1).normal(size=(300, 2))
+    edges = [(NAMES[v], NAMES[p]) for v, p in enumerate(TREE.parent.tolist()) if p >= 0]
+    graph = GraphMetric.from_edges(edges, labels=NAMES)
+    tree_model = LokiClassifier(label_metric=TREE).fit(X, y)
+    model = LokiClassifier(label_metric=graph).fit(X, y)
+    monkeypatch.setattr(GraphMetric, "distances", None)
+    np.testing.assert_array_equal(model.predict(queries), tree_model.predict(queries))
+    np.testing.assert_allclose(model.decision_function(queries), tree_model.decision_function(queries), atol=1e-9)
+    assert tree_model.sq_dist_ is None
+    monkeypatch.undo()
+    monkeypatch.setattr(loki, "DISTANCE_BYTES", 1)
+    in_blocks = LokiClassifier(label_metric=graph).fit(X, y)
+    assert in_blocks.sq_dist_ is None
+    np.testing.assert_array_equal(in_blocks.predict(queries), model.predict(queries))
 
 
 def test_any_label_metric_will_do():

@@ -19,11 +19,13 @@ from sklearn.utils.validation import check_is_fitted
 from spaceform.checks import check_choice, check_labels, check_real
 from spaceform.errors import InputError
 from spaceform.geometry.finite import LabelMetric
+from spaceform.geometry.graph import GraphMetric
 from spaceform.geometry.matrix import MatrixMetric
 from spaceform.geometry.tree import TreeMetric
+from spaceform.geometry.variance import DISTANCE_BYTES
 from spaceform.heads.frechet_labels import LokiLogits, LokiSTE
 from spaceform.metrics.calibration import apply_temperature, fit_temperature
-from spaceform.ops.frechet import check_candidates, check_weights, label_means
+from spaceform.ops.frechet import check_candidates, check_weights, frechet_mean, label_means
 from spaceform.rng import as_generator
 from spaceform.samplers.next_class import NextClassSelector, SelectionPath
 from spaceform.types import FloatArray, IntArray, RandomState
@@ -62,6 +64,7 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     candidates_ : ascending ids (M,) that may be predicted.
     classes_ : names (M,) of the candidates.
     temperature_ : the temperature in use.
+    sq_dist_ : table (K, M) of a graph metric, if it fits into 512 MiB; else None, and distances are made in blocks.
 
     Raises
     ------
@@ -128,6 +131,7 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             warnings.warn("one observed class: every prediction will be that class", UserWarning, stacklevel=2)
         self.candidates_ = self._candidate_ids()
         self.classes_ = self.label_metric_.labels[self.candidates_]
+        self.sq_dist_ = self._searched_distances()
         self._calibrate(rows, labels)
         return self
 
@@ -144,6 +148,9 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """Return predicted ids (n,) and the squared label distance (n,) that calibrated rows ``P (n, K)`` expect."""
         check_is_fitted(self)
         weights = self._weights(P)
+        if self.sq_dist_ is not None:
+            found, variance = frechet_mean(weights, self.sq_dist_, return_variance=True)
+            return self.candidates_[found], variance
         every = len(self.candidates_) == len(self.label_metric_)
         candidates = None if every else self.candidates_
         return label_means(weights, self.label_metric_, self.observed_, candidates=candidates)
@@ -160,7 +167,11 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         weights = self._weights(self.estimator_.predict_proba(X))
-        scores = -self.label_metric_.variances(weights, self.observed_, self.candidates_)
+        if self.sq_dist_ is not None:
+            variances = weights @ self.sq_dist_
+        else:
+            variances = self.label_metric_.variances(weights, self.observed_, self.candidates_)
+        scores: FloatArray = -variances
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     @available_if(lambda self: hasattr(self.estimator_, "n_features_in_"))
@@ -211,6 +222,13 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 raise InputError("candidates", got="'leaves'", expected="a TreeMetric that has leaves")
             return self.label_metric_.leaves()
         return np.sort(self.observed_) if self.candidates == "observed" else np.arange(len(self.label_metric_))
+
+    def _searched_distances(self) -> FloatArray | None:
+        """Return the table of a graph metric, whose rows are too dear to search for again at every call."""
+        size = 8 * len(self.observed_) * len(self.candidates_)
+        if not isinstance(self.label_metric_, GraphMetric) or size > DISTANCE_BYTES:
+            return None
+        return self.label_metric_.squared_distances(self.observed_, self.candidates_)
 
     def _calibrate(self, X: Any, y: np.ndarray) -> None:
         if self.temperature != "fit":
