@@ -40,3 +40,11 @@ def test_mistakes_change_nothing(folder, capsys):
         assert main(["discover", str(folder), *arguments]) == 2
         assert capsys.readouterr().err.startswith("error: ")
     assert (folder / "rows.parquet").read_bytes() == before
+
+
+def test_classes_by_name_and_rows_by_filter(folder, capsys):
+    arguments = ["--hide", "kind 1, kind 3", "--known", "id != '0'", "--method", "ncd-kmeans", "--n-novel", "4"]
+    assert main(["discover", str(folder), *arguments, "--no-write", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["hidden"] == ["kind 0", "kind 1", "kind 3"]
+    assert found["known_classes"] == 2

@@ -83,6 +83,28 @@ def test_hidden_labels_leak_nowhere(space):
     )
 
 
+def test_classes_can_be_hidden_by_name(space):
+    found = discover(space, method="ncd-kmeans", **{**SETTINGS, "hide": ["kind 2", "kind 5", "kind 7"]})
+    assert found.hidden == ("kind 2", "kind 5", "kind 7")
+    assert found.scores["found"]["accuracy"] > 0.9
+
+
+def test_labels_of_rows_outside_a_filter_only_score(space):
+    seen = np.arange(240) % 240 < 150  # kinds 0 to 4, of which the first rows of kind 4 are not seen
+    seen[120:125] = False
+    opened = space.with_columns({"seen": seen})
+    found = discover(opened, method="ncd-kmeans", known="seen = true", n_novel=3, k_max=8)
+    assert (found.labelled, found.unlabelled) == (145, 95)
+    assert found.hidden == ("kind 4", "kind 5", "kind 6", "kind 7")
+    assert found.scores["found"]["true_classes"] == 4
+    assert "1 of 4 classes" in found.notes[0]
+    kinds = opened.column("kind").copy()
+    kinds[~seen] = None
+    blind = discover(opened.with_columns({"kind": list(kinds)}), method="ncd-kmeans", n_novel=3, k_max=8)
+    assert blind.scores == {}
+    np.testing.assert_array_equal(blind.space.column("discovered"), found.space.column("discovered"))
+
+
 def test_tuning_chooses_settings_and_is_told(space):
     seen = []
     found = discover(space, method="pbn", n_novel=3, hide=0.4, epochs=6, progress=lambda task, *_: seen.append(task))
@@ -108,6 +130,9 @@ def test_the_same_seed_gives_the_same_classes(space):
     [
         ({}, "hide"),
         ({"hide": 1.5}, "hide"),
+        ({"hide": ["kind 99"]}, "kind 99"),
+        ({"hide": "kind 1"}, "hide"),
+        ({"known": "absent = 1"}, "absent"),
         ({"hide": 0.4, "method": "magic"}, "method"),
         ({"hide": 0.4, "label": "gone"}, "gone"),
         ({"hide": 0.4, "n_novel": 0}, "n_novel"),

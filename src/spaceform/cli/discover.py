@@ -17,7 +17,13 @@ def discover(
     space: Annotated[Path, typer.Argument(help="Folder of a Space.")],
     method: Annotated[str, typer.Option(help="auto, pbn, ncd-kmeans or ncd-spectral.")] = "auto",
     label: Annotated[str | None, typer.Option(help="Column with the known classes.")] = None,
-    hide: Annotated[float, typer.Option(help="Share of the known classes to hide, to score the result.")] = 0.0,
+    hide: Annotated[
+        str,
+        typer.Option(help="Share of the known classes to hide, to score the result; or their names."),
+    ] = "0",
+    known: Annotated[
+        str | None, typer.Option(help="Filter of the rows whose labels count; others are only scored: 'seen = true'.")
+    ] = None,
     n_novel: Annotated[int | None, typer.Option(help="Number of novel classes, if it is known.")] = None,
     k_max: Annotated[int, typer.Option(help="Most novel classes to consider.")] = 30,
     tune: Annotated[bool, typer.Option(help="Tune by hiding known classes.")] = True,
@@ -34,7 +40,8 @@ def discover(
             space,
             method=method,
             label=label,
-            hide=hide,
+            hide=_share_or_names(hide),
+            known=known,
             n_novel=n_novel,
             k_max=k_max,
             tune=tune,
@@ -58,3 +65,10 @@ def discover(
         print_line(f"note: {note}")
     if write:
         print_line(f"{space}: columns {', '.join(WRITTEN)} written, in {result.seconds:.0f} s")
+
+
+def _share_or_names(text: str) -> float | list[str]:
+    try:
+        return float(text)
+    except ValueError:
+        return [name.strip() for name in text.split(",") if name.strip()]

@@ -17,6 +17,7 @@ from spaceform.clustering.ncd import NCDKMeans, NCDSpectralClustering
 from spaceform.errors import InputError
 from spaceform.metrics.clustering import hungarian_accuracy, normalized_mutual_information
 from spaceform.rng import as_generator, derive_seed
+from spaceform.search.filters import Expr, as_expression
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.discovering.description import NovelClass, describe
@@ -43,7 +44,7 @@ class DiscoverResult:
     """What was found. ``scores`` compares with the truth where known classes were hidden for it, else it is empty.
 
     ``sweep`` is the index over the number of classes (None where the number was given), ``tuned`` the settings chosen
-    by hiding known classes, ``hidden`` the classes that were hidden, ``space`` the Space with the new columns.
+    by hiding known classes, ``hidden`` the classes whose labels were put aside, ``space`` the Space with new columns.
     """
 
     method: str
@@ -73,7 +74,8 @@ def discover(
     *,
     method: str = "auto",
     label: str | None = None,
-    hide: float = 0.0,
+    hide: float | Sequence[str] = 0.0,
+    known: str | Expr | None = None,
     n_novel: int | None = None,
     k_max: int = 30,
     tune: bool = True,
@@ -84,9 +86,11 @@ def discover(
     """Find the novel classes among the rows of a Space (or its folder) whose label is missing.
 
     Parameters: ``label`` the column with the known classes (default: the Space's own; a Space without any is
-    clustered); ``hide`` the share of the known classes, in [0, 0.9], whose labels are put aside and used only to score
-    the result; ``n_novel`` their number (None: estimated, at most ``k_max``); ``method`` one of ``METHODS`` (auto: PBN
-    where at least two classes are known); ``tune`` PBN by hiding known classes; ``epochs`` of PBN.
+    clustered); ``hide`` the share of the known classes, in [0, 0.9], or their names, whose labels are put aside and
+    used only to score the result; ``known`` a filter such as ``"seen = true"``: labels of rows that it does not let
+    through are put aside, too; ``n_novel`` the number of novel classes (None: estimated, at most ``k_max``);
+    ``method`` one of ``METHODS`` (auto: PBN where at least two classes are known); ``tune`` PBN by hiding known
+    classes; ``epochs`` of PBN.
 
     Every unlabelled row is taken to be of a novel class (Troisemaine et al. 2024). Raises ``InputError`` for a Space
     whose rows are all labelled, unknown columns and settings out of range.
@@ -97,28 +101,34 @@ def discover(
     check_integer(k_max, "k_max", low=2)
     check_integer(epochs, "epochs", low=1)
     truth, classes = _labels(opened, label)
-    y, hidden = _hide(truth, share=check_real(hide, "hide", low=0, high=0.9), seed=seed)
+    y = _put_aside(opened, truth, classes, hide=hide, known=known, seed=seed)
     novel = y == -1
-    known = np.unique(y[~novel])
+    known_codes, hidden = np.unique(y[~novel]), np.unique(truth[novel & (truth >= 0)])
     if novel.sum() < 3:
         remedy = "hide a share of the classes to see what would be found (hide=0.3), or leave some labels empty"
         raise InputError("space", got=f"{int(novel.sum())} unlabelled row(s)", expected="at least 3", remedy=remedy)
     notes: list[str] = []
-    chosen = _method(method, len(known), int(novel.sum()), notes)
+    chosen = _method(method, len(known_codes), notes)
+    both = np.intersect1d(known_codes, hidden)
+    if len(both):
+        notes.append(
+            f"{len(both)} of {len(hidden)} classes whose labels were put aside are also known ones; every unlabelled "
+            "row is taken to be of a novel class all the same"
+        )
     X = np.asarray(opened.vectors, dtype=np.float64)
     settings: dict[str, Any] = {"k_range": (2, k_max), "n_novel": n_novel, "random_state": derive_seed(seed, "fit")}
     tuned: dict[str, Any] = {}
-    if chosen == "pbn" and tune and len(known) >= MIN_TUNED:
+    if chosen == "pbn" and tune and len(known_codes) >= MIN_TUNED:
         tuned = _tune(X, y, epochs=epochs, seed=seed, progress=progress)
     labels, latent, sweep = _fit(chosen, X, y, settings, {**tuned, "epochs": epochs}, progress)
     found = labels[novel]
     rows = np.flatnonzero(novel)
     made, confidence = describe(opened, rows, latent[novel], found=found, label=label or opened.label, seed=seed)
-    scores = _score(X[novel], found, truth[novel], hidden, seed=seed) if len(hidden) else {}
+    scores = _score(X[novel], found, truth[novel], seed=seed) if len(hidden) else {}
     result = DiscoverResult(
         method=chosen,
         label=label or opened.label,
-        known_classes=len(known),
+        known_classes=len(known_codes),
         labelled=int((~novel).sum()),
         unlabelled=int(novel.sum()),
         n_novel=len(made),
@@ -148,17 +158,34 @@ def _labels(space: Space, label: str | None) -> tuple[IntArray, list[str]]:
     return codes, [str(name) for name in classes]
 
 
-def _hide(truth: IntArray, *, share: float, seed: int) -> tuple[IntArray, IntArray]:
-    """Return the labels with a share of the classes at -1, and which classes these are."""
-    codes = np.unique(truth[truth >= 0])
-    count = min(len(codes), round(share * len(codes)))
-    if share > 0 and count == 0:
-        count = min(1, len(codes))
-    hidden = np.sort(as_generator(derive_seed(seed, "hide")).permutation(codes)[:count])
-    return np.where(np.isin(truth, hidden), -1, truth), hidden
+def _put_aside(
+    space: Space,
+    truth: IntArray,
+    classes: Sequence[str],
+    *,
+    hide: float | Sequence[str],
+    known: str | Expr | None,
+    seed: int,
+) -> IntArray:
+    """Return the labels with those of the hidden classes and of the rows outside ``known`` at -1."""
+    present = np.unique(truth[truth >= 0])
+    if isinstance(hide, int | float):
+        share = check_real(hide, "hide", low=0, high=0.9)
+        count = max(1, round(share * len(present))) if share > 0 else 0
+        hidden = as_generator(derive_seed(seed, "hide")).permutation(present)[:count]
+    else:
+        unknown = sorted(set(hide) - {classes[code] for code in present})
+        if unknown or isinstance(hide, str):
+            got = repr(hide) if isinstance(hide, str) else ", ".join(map(repr, unknown))
+            raise InputError("hide", got=got, expected="a share, or a list of classes that the label has")
+        hidden = np.array([code for code in present if classes[code] in set(hide)], dtype=np.int64)
+    aside = np.isin(truth, hidden)
+    if known is not None:
+        aside |= ~as_expression(known).mask(space.table)
+    return np.where(aside, -1, truth)
 
 
-def _method(method: str, known: int, unlabelled: int, notes: list[str]) -> str:
+def _method(method: str, known: int, notes: list[str]) -> str:
     if known < 2 and method in ("auto", "pbn"):
         notes.append(f"{known} known class(es) can't shape a space: plain k-means on the vectors as they are")
         return "ncd-kmeans"
@@ -202,11 +229,9 @@ def _fit(
     return plain.labels_, X, plain.sweep_
 
 
-def _score(
-    X: FloatArray, found: IntArray, truth: IntArray, hidden: IntArray, *, seed: int
-) -> dict[str, dict[str, float]]:
-    """Compare with the hidden labels, beside k-means on the vectors with the same number of classes."""
-    judged: BoolArray = np.isin(truth, hidden)
+def _score(X: FloatArray, found: IntArray, truth: IntArray, *, seed: int) -> dict[str, dict[str, float]]:
+    """Compare with the labels put aside, beside k-means on the vectors with the same number of classes."""
+    judged: BoolArray = truth >= 0
     plain = kmeans(X, int(found.max()) + 1, random_state=derive_seed(seed, "floor")).labels
     return {
         name: {
