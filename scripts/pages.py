@@ -31,7 +31,7 @@ def read_results(folder: Path = ROOT / "results") -> dict[str, Result]:
 
 
 def claims_table(results: Mapping[str, Result]) -> str:
-    """Return one row per paper that has a method: what its claim asks first, what came out, and the verdicts."""
+    """Return one row per paper that has a method: what its claim asks first, what came out, and all its verdicts."""
     rows = []
     for paper in built_papers():
         result = results.get(paper.slug)
@@ -39,7 +39,7 @@ def claims_table(results: Mapping[str, Result]) -> str:
         first = comparisons[0].name if comparisons else "not fixed yet"
         outcome = by_name(result).get(first) if result else None
         figures = interval(outcome) if outcome else ""
-        verdicts = [verdict(result, "mechanism"), verdict(result, "accuracy")] if result else ["not run", "not run"]
+        verdicts = [tally(result, "mechanism"), tally(result, "accuracy")] if result else ["not run", "not run"]
         rows.append([f"`{paper.slug}`", paper.method, first, figures, *verdicts])
     head = ["paper", "method", "first question of its claim", "difference (95% interval)", "mechanism", "accuracy"]
     counts = f"{len(rows)} of {len(papers.all_papers())} papers are built."
@@ -98,7 +98,9 @@ def papers_index(results: Mapping[str, Result]) -> str:
         rows = []
         for paper in papers.all_papers():
             if paper.purpose == purpose:
-                standing = verdict(results.get(paper.slug), "verdict") if paper.slug in results else ""
+                result = results.get(paper.slug)
+                kinds = ("mechanism", "accuracy")
+                standing = "; ".join(f"{kind}: {tally(result, kind)}" for kind in kinds) if result else ""
                 rows.append([f"[{paper.method}]({paper.slug}.md)", paper.gives, standing or _planned(paper, built)])
         if rows:
             parts += [f"## {purpose.replace('_', ' ').capitalize()}", table(["paper", "gives", "standing"], rows)]
@@ -164,6 +166,12 @@ def by_name(result: Result) -> dict[str, Mapping[str, Any]]:
 def interval(one: Mapping[str, Any]) -> str:
     """Return the difference of a comparison with its interval; positive is what the record calls better."""
     return f"{one['difference']:+.3g} ({one['low']:+.3g} to {one['high']:+.3g})"
+
+
+def tally(result: Result, kind: str) -> str:
+    """Return how many comparisons of a kind came out how, best first; ``-`` where none was asked."""
+    found = [one["verdict"] for one in result["comparisons"] if one["kind"] == kind]
+    return ", ".join(f"{found.count(word)} {word}" for word in SIGNS if word in found) or "-"
 
 
 def verdict(result: Result | None, key: str) -> str:

@@ -9,7 +9,7 @@ import pages
 from spaceform import papers
 
 COMPARISON = {"name": "a beats b", "difference": 0.0312, "low": 0.02, "high": 0.0424, "verdict": "reproduced"}
-COMPARISON |= {"method_mean": 0.91, "baseline_mean": 0.8788}
+COMPARISON |= {"method_mean": 0.91, "baseline_mean": 0.8788, "kind": "mechanism"}
 
 
 @pytest.fixture
@@ -28,15 +28,21 @@ def facenet():
     )
     paper = papers.load("facenet")
     paper = replace(paper, claim=replace(paper.claim, comparisons=(asked,), notes="Seen in one run."))
-    result = {"slug": "facenet", "finished": True, "comparisons": [COMPARISON], "seconds": 61.0}
-    return paper, {**result, "verdict": "reproduced", "mechanism": "reproduced", "accuracy": ""}
+    return paper, {"slug": "facenet", "finished": True, "comparisons": [COMPARISON], "seconds": 61.0}
 
 
 def test_a_result_becomes_a_row(facenet, monkeypatch):
     paper, result = facenet
     monkeypatch.setattr(pages, "built_papers", lambda: [paper])
     row = pages.claims_table({"facenet": result}).splitlines()[-1]
-    assert row.startswith("| `facenet` | FaceNet | a beats b | +0.0312 (+0.02 to +0.0424) | ✓ reproduced | - |")
+    assert row.startswith("| `facenet` | FaceNet | a beats b | +0.0312 (+0.02 to +0.0424) | 1 reproduced | - |")
+
+
+def test_all_verdicts_are_counted_best_first():
+    verdicts = ("weaker", "reproduced", "contradicted", "reproduced", "not reproduced")
+    result = {"comparisons": [{"kind": "accuracy", "verdict": word} for word in verdicts]}
+    assert pages.tally(result, "accuracy") == "2 reproduced, 1 weaker, 1 not reproduced, 1 contradicted"
+    assert pages.tally(result, "mechanism") == "-"
 
 
 def test_a_paper_without_result_says_so(facenet, monkeypatch):
