@@ -17,6 +17,8 @@ from spaceform.types import BoolArray, FloatArray, IntArray
 
 _TRIED, _TRIED_SLOWLY, _TIMED = 32, 4, 8
 _TRIED_K = 10
+_FEW = 256
+"""Below so many rows nothing is measured: to scan them all takes less than to choose."""
 _FAR_CELLS = 0.3
 """Share of the cells beyond the nearest quarter that hold the matches when correlation is negative."""
 
@@ -60,6 +62,8 @@ def calibrated(
     inside = np.arange(len(base.ids)) if where is None else where
     tried = min(_TRIED if engine.compiled else _TRIED_SLOWLY, len(inside))
     subject = Subject(base, layout, engine, generator.choice(inside, tried, replace=False), where)
+    if len(inside) < _FEW:
+        return _of_few(subject)
     even = _recalls(subject, _even(subject, generator), recall)
     far = np.minimum(even, _recalls(subject, _far(subject, generator), recall))
     machine = planner.this_machine(compiled=engine.compiled)
@@ -69,6 +73,8 @@ def calibrated(
 
 def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random.Generator) -> Costs:
     """Return costs with times measured on this machine."""
+    if len(subject.inside) < _FEW:
+        return _of_few(subject)
     rows = subject.drawn[:_TIMED]
 
     def run(plan: str, words: Words, asked: float) -> None:
@@ -81,6 +87,13 @@ def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random
     matches = [share * len(subject.inside) for share in SHARES]
     machine = planner.this_machine(compiled=subject.engine.compiled)
     return replace(costs, machine=machine, matches=matches, seconds=seconds)
+
+
+def _of_few(subject: Subject) -> Costs:
+    """Return costs by which all rows are scanned, and bounds are bounds."""
+    names, unknown = ("P", "P exact") if subject.where is not None else ("S", "S exact"), [0.0] * (len(GAMMAS) - 1)
+    machine = planner.this_machine(compiled=subject.engine.compiled)
+    return Costs(machine, [len(subject.inside)], {name: [1e-5] for name in names}, [*unknown, 1.0], [*unknown, 1.0])
 
 
 def _even(subject: Subject, generator: np.random.Generator) -> Iterator[Callable[[int], BoolArray]]:

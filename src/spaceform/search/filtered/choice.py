@@ -18,6 +18,23 @@ from spaceform.types import FloatArray
 
 
 @dataclass(frozen=True)
+class Plan:
+    """How a query is answered: plan ``name``, ``matches`` counted, milliseconds of it and of its rivals.
+
+    ``screened`` rows were compared by their codes and ``scored`` exactly; ``filter_ms`` is the part of ``measured_ms``
+    that the filter took.
+    """
+
+    name: str
+    matches: int
+    predicted_ms: dict[str, float]
+    measured_ms: float
+    filter_ms: float
+    screened: int
+    scored: int
+
+
+@dataclass(frozen=True)
 class Choice:
     """The plan of each query, and the seconds predicted for every plan that could be taken, each ``(q,)``."""
 

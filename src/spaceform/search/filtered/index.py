@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from threading import RLock
 from time import perf_counter
 from typing import Any
@@ -16,36 +15,20 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
-from spaceform.search.filtered.choice import Choice, answer, choose
+from spaceform.search.filtered.choice import Choice, Plan, answer, choose
 from spaceform.search.filtered.engine import PLANS, Engine, Found
 from spaceform.search.filtered.layout import METRICS, Base, norms_of
-from spaceform.search.filtered.matching import Filter, Matcher, Matches, per_query
+from spaceform.search.filtered.matching import Filter, Matcher, Matches, grouped
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
 from spaceform.search.filtered.segment import build
 from spaceform.search.filtered.state import State
+from spaceform.search.filtered.storage import Store, open_index, read_record
 from spaceform.search.filters import Expr
 from spaceform.space_rows import check_attributes
-from spaceform.types import IntArray, Progress, RandomState, no_progress
+from spaceform.types import IntArray, PathLike, Progress, RandomState, no_progress
 
 _TAIL, _TAIL_SHARE = 4_096, 0.25
 """A tail of more rows than both (a number, a share of the segment) is compacted when rows are added."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a query is answered: plan ``name``, ``matches`` counted, milliseconds of it and of its rivals.
-
-    ``screened`` rows were compared by their codes and ``scored`` exactly; ``filter_ms`` is the part of ``measured_ms``
-    that the filter took.
-    """
-
-    name: str
-    matches: int
-    predicted_ms: dict[str, float]
-    measured_ms: float
-    filter_ms: float
-    screened: int
-    scored: int
 
 
 class FilteredIndex:
@@ -82,6 +65,8 @@ class FilteredIndex:
         self.random_state = random_state
         self._matcher = Matcher()
         self._state: State | None = None
+        self._store: Store | None = None
+        self._read_only = False
         self._changing = RLock()
 
     def fit(
@@ -103,6 +88,7 @@ class FilteredIndex:
             recall=self.recall, generator=as_generator(self.random_state), progress=progress,
         )  # fmt: skip
         with self._changing:
+            self.close()
             self._matcher.forget()
             self._state = State.of(segment, int(numbers.max()) + 1)
         return self
@@ -120,7 +106,7 @@ class FilteredIndex:
         state, asked, recall = self._asked(queries, recall)
         check_integer(k, "k", low=1)
         result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
-        for rows, one in _groups(where, len(asked)):
+        for rows, one in grouped(where, len(asked)):
             matches = self._matcher.matches(one, state)
             if not matches.count:
                 continue
@@ -152,7 +138,7 @@ class FilteredIndex:
         Worth its memory (m (d + 8) bytes and more) for filters asked often that keep many rows, above about 10,000.
         """
         with self._changing:
-            state = self._fitted()
+            state = self._changeable()
             expression, words = self._matcher.expression(where, state)
             matches = self._matcher.matches(where, state)
             if not matches.inside:
@@ -168,7 +154,7 @@ class FilteredIndex:
         O(rows d + tail d); a long tail is compacted, which costs as much as a fit.
         """
         with self._changing:
-            state = self._fitted()
+            state = self._changeable()
             rows = check_rows(X, "X", self.metric, width=state.segment.base.rows.shape[1])
             numbers = check_ids(ids, len(rows), state.next_id)
             taken = np.maximum(*state.find(numbers)) >= 0
@@ -182,7 +168,7 @@ class FilteredIndex:
     def update(self, ids: ArrayLike, X: ArrayLike | None = None, attributes: Any = None) -> None:
         """Replace the vectors, or some attributes, or both, of rows that are there."""
         with self._changing:
-            state = self._fitted()
+            state = self._changeable()
             numbers = self._present(ids, state)
             if not len(numbers):
                 return
@@ -200,15 +186,17 @@ class FilteredIndex:
     def delete(self, ids: ArrayLike) -> None:
         """Delete rows; ids that are not there raise ``InputError``. O(n / 8)."""
         with self._changing:
-            state = self._fitted()
+            state = self._changeable()
             numbers = self._present(ids, state)
             if len(numbers):
+                if self._store is not None:
+                    self._store.delete(numbers)
                 self._state = state.without(numbers)
 
     def compact(self, *, progress: Progress = no_progress) -> FilteredIndex:
         """Build the segment anew from the rows alive, with their ids; private lists are laid out again."""
         with self._changing:
-            state = self._fitted()
+            state = self._changeable()
             if len(state):
                 base, table = state.everything()
                 engine, generator = state.segment.engine, as_generator(self.random_state)
@@ -220,6 +208,58 @@ class FilteredIndex:
                     if self.count(name):
                         self.prepare(name)
         return self
+
+    def save(self, path: PathLike) -> FilteredIndex:
+        """Write the index to a folder; from then on every change is on the disk when its call returns.
+
+        The folder is replaced as a whole, so that a crash leaves the old index or the new one, and stays locked for
+        other writers until `close`. Raises ``InputError`` for a folder of something else or of another writer.
+        """
+        with self._changing:
+            state, folder = self._changeable(), Path(path).resolve()
+            if self._store is not None and self._store.folder == folder:
+                self._store.replace(self._options(), state)
+                return self
+            store = Store(folder)
+            try:
+                store.replace(self._options(), state)
+            except BaseException:
+                store.close()
+                raise
+            self.close()
+            self._store = store
+        return self
+
+    @classmethod
+    def load(cls, path: PathLike, *, writable: bool = False, verify: bool = True) -> FilteredIndex:
+        """Open a saved index: arrays are mapped into memory, and the changes since are read from its log.
+
+        ``writable`` takes the lock and goes on logging; ``verify`` compares every file with its checksum, O(bytes).
+        Raises ``SpaceFormatError`` that names a damaged file, ``InputError`` for an index that another writer holds.
+        """
+        folder = Path(path).resolve()
+        store = None
+        if writable:
+            read_record(folder)
+            store = Store(folder)
+        try:
+            opened = open_index(folder, verify=verify)
+            if store is not None:
+                store.resume(opened)
+        except BaseException:
+            if store is not None:
+                store.close()
+            raise
+        index = cls(**opened.options)
+        index._state, index._store, index._read_only = opened.state, store, store is None
+        return index
+
+    def close(self) -> None:
+        """Give the folder back that `save` or ``load(writable=True)`` holds; the index stays, in memory only."""
+        with self._changing:
+            if self._store is not None:
+                self._store.close()
+            self._store, self._read_only = None, False
 
     def __len__(self) -> int:
         """The number of rows alive."""
@@ -270,28 +310,32 @@ class FilteredIndex:
         return numbers
 
     def _put(self, state: State, ids: IntArray, rows: NDArray[np.float32], *, table: pa.Table) -> None:
-        self._state = state.put(ids, rows, table)
+        following = state.put(ids, rows, table)
+        if self._store is not None:
+            self._store.put(ids, rows, table)
+        self._state = following
         tail = self._state.tail
         if tail is not None and len(tail) > max(_TAIL, _TAIL_SHARE * len(self._state.segment)):
             self.compact()
 
     def _replace(self, state: State) -> None:
+        if self._store is not None:
+            self._store.replace(self._options(), state)
         self._state = state
+
+    def _options(self) -> dict[str, Any]:
+        seed = self.random_state if isinstance(self.random_state, int) else None
+        return {
+            "metric": self.metric, "recall": self.recall, "plans": self.plans, "threads": self.threads,
+            "compiled": self.compiled, "random_state": seed,
+        }  # fmt: skip
+
+    def _changeable(self) -> State:
+        if self._read_only:
+            raise InputError("index", got="one that was loaded to be read", expected="load(path, writable=True)")
+        return self._fitted()
 
     def _fitted(self) -> State:
         if self._state is None:
             raise InputError("index", got="an index without rows", expected="a fitted one", remedy="call fit or load")
         return self._state
-
-
-def _groups(where: Any, q: int) -> Iterator[tuple[IntArray, Filter]]:
-    """Yield the queries of each distinct filter; text and expressions are compared, arrays taken one by one."""
-    listed = per_query(where, q)
-    if listed is None:
-        yield np.arange(q), where
-        return
-    groups: dict[object, list[int]] = {}
-    for i, one in enumerate(listed):
-        groups.setdefault(one if one is None or isinstance(one, str | Expr) else i, []).append(i)
-    for members in groups.values():
-        yield np.array(members), listed[members[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeAlias
@@ -92,6 +93,19 @@ def per_query(where: Any, q: int) -> list[Filter] | None:
     if len(where) != q:
         raise InputError("where", got=f"{len(where)} filters for {q} queries", expected="one, or one per query")
     return list(where)
+
+
+def grouped(where: Any, q: int) -> Iterator[tuple[IntArray, Filter]]:
+    """Yield the queries of each distinct filter; text and expressions are compared, arrays taken one by one."""
+    listed = per_query(where, q)
+    if listed is None:
+        yield np.arange(q), where
+        return
+    groups: dict[object, list[int]] = {}
+    for i, one in enumerate(listed):
+        groups.setdefault(one if one is None or isinstance(one, str | Expr) else i, []).append(i)
+    for members in groups.values():
+        yield np.array(members), listed[members[0]]
 
 
 def _of_array(where: Any, state: State) -> tuple[Words, Words]:
