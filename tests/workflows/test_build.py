@@ -161,6 +161,14 @@ def test_options_that_do_not_fit(settings, words, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_training(pictures, tmp_path):
+    (tmp_path / "file").write_text("")
+    told = []
+    with pytest.raises(InputError, match="out"):
+        build(pictures, tmp_path / "file" / "s", size=24, steps=3, progress=lambda task, *_: told.append(task))
+    assert "training the encoder" not in told
+
+
 def test_missing_and_empty_sources(tmp_path):
     (tmp_path / "empty").mkdir()
     for source in ("gone", "empty"):

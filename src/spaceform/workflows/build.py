@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,29 @@ def build(
     )
     folder = Path(out)
     chosen = encoder or _default_encoder(rows)
-    if chosen == "conv":
-        recipe = _Recipe(dim=dim, steps=steps, unseen=unseen, seed=seed)
-        space, result = _trained(rows, folder, recipe, progress)
-    else:
-        space, result = _embedded(rows, folder, chosen, progress)
-    space.save(folder)
+    with _folder(folder):
+        if chosen == "conv":
+            recipe = _Recipe(dim=dim, steps=steps, unseen=unseen, seed=seed)
+            space, result = _trained(rows, folder, recipe, progress)
+        else:
+            space, result = _embedded(rows, folder, chosen, progress)
+        space.save(folder)
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
     return replace(result, path=str(folder), seconds=round(time.monotonic() - begun, 1))
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make the folder before minutes of training find out that it can't be made; leave none behind that is empty."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("out", got=f"{folder} ({error.strerror})", expected="a folder that can be made") from error
+    try:
+        yield
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @dataclass(frozen=True, kw_only=True)
