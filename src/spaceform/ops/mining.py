@@ -45,7 +45,8 @@ def mine_block(
     n_pairs = batch.block_pairs(first, len(distances))
     draws = None
     if mining.draws:
-        draws = torch.rand(n_pairs, dtype=torch.float64, generator=generator, device=distances.device)
+        place = distances.device if generator is None else generator.device
+        draws = torch.rand(n_pairs, dtype=torch.float64, generator=generator, device=place).to(distances.device)
     if not is_compiled(distances):
         return mining_tensors.mine(batch, first, distances, mining=mining, margin=margin, draws=draws)
     from spaceform.ops import mining_compiled

@@ -34,6 +34,7 @@ def mine(
         (semi_hard and mining.rule == "facenet", semi_hard, mining.strategy == "hard"),
         np.empty(0) if draws is None else draws.numpy(),
         (anchors, positives, negatives),
+        _scratch(int((stops - starts).max())),
     )
     return Mined(
         anchors=torch.from_numpy(anchors[:count]),
@@ -63,7 +64,12 @@ def weigh_all(batch: Batch, first: int, distances: torch.Tensor, *, margin: floa
     keys = _sorted_keys(matrix, starts, stops, bits)
     weights = torch.zeros_like(distances)
     value, active, triplets, pair_sum, same_sum = _sum_rows(
-        (matrix, keys, bits), (starts, stops, row_items, column_items), np.float32(margin), squared, weights.numpy()
+        (matrix, keys, bits),
+        (starts, stops, row_items, column_items),
+        np.float32(margin),
+        squared,
+        weights.numpy(),
+        _scratch(int((stops - starts).max())),
     )
     return AllTriplets(HingeWeights(value, active, triplets, weights), pair_sum, same_sum)
 
@@ -80,6 +86,13 @@ def _arrays(batch: Batch, first: int, distances: torch.Tensor) -> tuple[np.ndarr
     return distances.numpy(), starts, starts + counts, row_items, column_items
 
 
+def _scratch(longest: int) -> tuple[np.ndarray, ...]:
+    """Room for one anchor's positives: distances and limits, each with its bit pattern as integers, and two counts."""
+    near, limit = np.zeros(longest, np.float32), np.zeros(longest, np.float32)
+    counts = np.zeros(longest, np.int64), np.zeros(longest, np.int64)
+    return near, near.view(np.int32), limit, limit.view(np.int32), *counts
+
+
 def _sorted_keys(matrix: np.ndarray, starts: np.ndarray, stops: np.ndarray, bits: int) -> np.ndarray:
     keys = np.empty(matrix.shape, np.int64)
     _pack(matrix.astype(np.float32, copy=False).view(np.int32), starts, stops, bits, keys)
@@ -93,7 +106,8 @@ def _pack(integers: np.ndarray, starts: np.ndarray, stops: np.ndarray, bits: int
     for row in range(rows):
         for column in range(width):
             keys[row, column] = (np.int64(integers[row, column]) << bits) | column
-        keys[row, starts[row] : stops[row]] |= SAME
+        for column in range(starts[row], stops[row]):
+            keys[row, column] |= SAME
 
 
 @njit(cache=True, nogil=True)
@@ -132,7 +146,7 @@ def _count_below(keys, stretch, limits, bits, beyond, counts):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def _search(block, labels, margin, rule, draws, out):  # type: ignore[no-untyped-def]  # compiled, typed by its arguments
+def _search(block, labels, margin, rule, draws, out, scratch):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``out`` with anchors, positives and negatives; return how many, the candidates and the sums of distances."""
     matrix, keys, bits = block
     starts, stops, row_items, column_items = labels
@@ -141,9 +155,7 @@ def _search(block, labels, margin, rule, draws, out):  # type: ignore[no-untyped
     count, pair, candidates = 0, -1, 0
     pair_sum, same_sum = 0.0, 0.0
     rows, width = matrix.shape
-    longest = (stops - starts).max()
-    near = np.zeros(longest, np.float32)
-    lows, highs = np.zeros(longest, np.int64), np.empty(longest, np.int64)
+    near, near_bits, limit, limit_bits, lows, highs = scratch
     for row in range(rows):
         start, length = starts[row], stops[row] - starts[row]
         room = width - length
@@ -155,11 +167,11 @@ def _search(block, labels, margin, rule, draws, out):  # type: ignore[no-untyped
                 pair_sum += matrix[row, start + i]
                 if farthest < 0 or near[i] > near[farthest]:
                     farthest = i
-        highs[:length] = room
+            lows[i], highs[i], limit[i] = 0, room, near[i] + margin
         if above:
-            _count_below(keys[row], (start, length), near.view(np.int32), bits, 1, lows)
+            _count_below(keys[row], (start, length), near_bits, bits, 1, lows)
         if below:
-            _count_below(keys[row], (start, length), (near + margin).view(np.int32), bits, 0, highs)
+            _count_below(keys[row], (start, length), limit_bits, bits, 0, highs)
         for i in range(length):
             if row_items[row] == column_items[start + i]:
                 continue
@@ -205,15 +217,14 @@ def _weigh(matrix, triplets, keep, margin, squared, weights):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def _sum_rows(block, labels, margin, squared, weights):  # type: ignore[no-untyped-def]  # compiled, typed by its arguments
+def _sum_rows(block, labels, margin, squared, weights, scratch):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``weights``; return the sum, the active and all triplets, and the sums of distances."""
     matrix, keys, bits = block
     starts, stops, row_items, column_items = labels
     value, pair_sum, same_sum = 0.0, 0.0, 0.0
     active, triplets = 0, 0
     rows, width = matrix.shape
-    longest = (stops - starts).max()
-    near, counts = np.zeros(longest, np.float32), np.empty(longest, np.int64)
+    _, _, limit, limit_bits, counts, _ = scratch
     prefix = np.zeros(width + 1)
     ends = np.zeros(width + 1, np.int64)
     last = (1 << bits) - 1
@@ -223,9 +234,10 @@ def _sum_rows(block, labels, margin, squared, weights):  # type: ignore[no-untyp
         for rank in range(room):
             prefix[rank + 1] = prefix[rank] + matrix[row, keys[row, rank] & last]
         for i in range(length):
-            near[i] = matrix[row, start + i]
-        _count_below(keys[row], (start, length), (near + margin).view(np.int32), bits, 0, counts)
-        ends[:] = 0
+            limit[i] = np.float32(matrix[row, start + i]) + margin
+        _count_below(keys[row], (start, length), limit_bits, bits, 0, counts)
+        for rank in range(width + 1):
+            ends[rank] = 0
         for i in range(length):
             distance = matrix[row, start + i]
             same_sum += distance
