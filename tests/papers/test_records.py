@@ -72,7 +72,7 @@ def test_what_nobody_has_seen_is_marked_unverified():
 
 def test_known_facts():
     facenet = papers.load("facenet")
-    assert (facenet.year, facenet.arxiv, facenet.classes[0]) == (2015, "1503.03832", "TripletLoss")
+    assert (facenet.year, facenet.arxiv, facenet.classes[0]) == (2015, "1503.03832", "FaceNet")
     assert facenet.link == "https://arxiv.org/abs/1503.03832"
     assert "99.63 ± 0.09" in {figure.value for figure in facenet.published}
     assert facenet.citation.startswith("Florian Schroff, Dmitry Kalenichenko, James Philbin. FaceNet: A Unified")

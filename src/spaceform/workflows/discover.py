@@ -102,19 +102,11 @@ def discover(
     check_integer(epochs, "epochs", low=1)
     truth, classes = _labels(opened, label)
     y = _put_aside(opened, truth, classes, hide=hide, known=known, seed=seed)
-    novel = y == -1
+    novel = _novel(y)
     known_codes, hidden = np.unique(y[~novel]), np.unique(truth[novel & (truth >= 0)])
-    if novel.sum() < 3:
-        remedy = "hide a share of the classes to see what would be found (hide=0.3), or leave some labels empty"
-        raise InputError("space", got=f"{int(novel.sum())} unlabelled row(s)", expected="at least 3", remedy=remedy)
     notes: list[str] = []
     chosen = _method(method, len(known_codes), notes)
-    both = np.intersect1d(known_codes, hidden)
-    if len(both):
-        notes.append(
-            f"{len(both)} of {len(hidden)} classes whose labels were put aside are also known ones; every unlabelled "
-            "row is taken to be of a novel class all the same"
-        )
+    _note_mixed(known_codes, hidden, notes)
     X = np.asarray(opened.vectors, dtype=np.float64)
     settings: dict[str, Any] = {"k_range": (2, k_max), "n_novel": n_novel, "random_state": derive_seed(seed, "fit")}
     tuned: dict[str, Any] = {}
@@ -144,6 +136,23 @@ def discover(
         {**opened.info, "discover": result.to_dict(), "derived": _derived(opened)}
     )
     return replace(result, space=written)
+
+
+def _novel(y: IntArray) -> BoolArray:
+    novel: BoolArray = y == -1
+    if novel.sum() < 3:
+        remedy = "hide a share of the classes to see what would be found (hide=0.3), or leave some labels empty"
+        raise InputError("space", got=f"{int(novel.sum())} unlabelled row(s)", expected="at least 3", remedy=remedy)
+    return novel
+
+
+def _note_mixed(known: IntArray, hidden: IntArray, notes: list[str]) -> None:
+    both = np.intersect1d(known, hidden)
+    if len(both):
+        notes.append(
+            f"{len(both)} of {len(hidden)} classes whose labels were put aside are also known ones; every unlabelled "
+            "row is taken to be of a novel class all the same"
+        )
 
 
 def _derived(space: Space) -> list[str]:

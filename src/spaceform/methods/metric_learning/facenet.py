@@ -20,9 +20,12 @@ from torch import nn
 
 from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows
 from spaceform.errors import InputError, SpaceFormatError
+from spaceform.losses.harmonic import HarmonicTripletLoss
 from spaceform.losses.triplet import TripletLoss
+from spaceform.metrics.verification import EmbeddingVerifier
 from spaceform.nets.inputs import as_tensor, check_inputs
 from spaceform.nets.named import named_net
+from spaceform.ops.quantize import ByteEmbedding
 from spaceform.ops.triplets import Mining
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.samplers.m_per_class import MPerClassSampler
@@ -31,6 +34,8 @@ from spaceform.training.averaging import WeightAverage
 from spaceform.training.checkpoint import Checkpoint
 from spaceform.training.loop import History, train
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
+
+__all__ = ["ByteEmbedding", "EmbeddingVerifier", "FaceNet", "HarmonicTripletLoss", "TripletLoss"]
 
 WEIGHTS, RECORD = "weights.safetensors", "encoder.json"
 KIND, FORMAT = "facenet", 1
