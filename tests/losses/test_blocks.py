@@ -40,7 +40,8 @@ def test_windows_hold_the_positives_and_splitting_hides_the_rest(labels, others)
         part = same[block.rows]
         positive = part & ~torch.eye(len(labels), dtype=torch.bool) if others is None else part
         for i in range(len(part)):
-            listed = block.window[i][block.positive[i]].tolist()
+            marked = block.positives(torch.ones(1, block.window.shape[1]).expand_as(block.window).clone(), 0.0)
+            listed = block.window[i][marked[i] > 0].tolist()
             assert sorted(listed) == positive[i].nonzero().flatten().tolist()
         assert torch.equal(block.n_positives[:, 0], positive.sum(1).float())
         assert torch.equal(block.n_negatives[:, 0], (~part).sum(1).float())

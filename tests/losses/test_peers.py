@@ -130,11 +130,13 @@ def test_losses_with_class_vectors(name, dtype):
     vectors = torch.randn(ours.vectors.shape, generator=generator, dtype=torch.float64).to(dtype)
     across = called != "proxies"
     ours.vectors.data = vectors.clone()
-    getattr(theirs, called).data = (vectors.T if across else vectors).clone()
+    # they keep the centres of a class together, we keep the first centres of all classes together
+    order = torch.arange(len(vectors)).view(-1, CLASSES).T.flatten()
+    getattr(theirs, called).data = (vectors[order].T if across else vectors).clone()
     ours.zero_grad()
     theirs.zero_grad()
     one = value_and_gradients(lambda x, _: ours(x, labels), rows)
     other = value_and_gradients(lambda x, _: theirs(x, labels), rows)
     gradient = getattr(theirs, called).grad
-    expected = (*other[:2], gradient.T if across else gradient)
+    expected = (*other[:2], gradient.T[order.argsort()] if across else gradient)
     assert_same((*one[:2], ours.vectors.grad), expected, tolerance=TOLERANCE[dtype] * 10)

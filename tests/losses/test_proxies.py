@@ -73,7 +73,7 @@ def test_soft_triple_is_its_definition():
     vectors = unit(loss.vectors.detach().double())
 
     def defined(x, _):
-        cosines = (unit(x) @ vectors.T).view(len(x), 8, 3)
+        cosines = (unit(x) @ vectors.T).view(len(x), 3, 8)
         return soft_triple(cosines, labels, gamma=0.2, margin=0.3).mean()
 
     assert_same(value_and_gradients(lambda x, _: loss(x, labels), rows), value_and_gradients(defined, rows))
@@ -100,13 +100,13 @@ def test_soft_triple_pulls_superfluous_centers_together():
 
 def test_spread_is_half_the_mean_distance_of_centers():
     loss = SoftTripleLoss(n_classes=2, width=2, centers=2).double()
-    loss.vectors.data = torch.tensor([[1.0, 0], [0, 1], [1, 0], [-1, 0]], dtype=torch.float64)
+    loss.vectors.data = torch.tensor([[1.0, 0], [1, 0], [0, 1], [-1, 0]], dtype=torch.float64)
     assert loss.spread().item() == pytest.approx((2**0.5 + 2) / 2 / 2)
 
 
 def test_centers_that_meet_have_a_finite_gradient():
     loss = SoftTripleLoss(n_classes=2, width=2, centers=2)
-    loss.vectors.data = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    loss.vectors.data = torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1]])
     loss.spread().backward()
     assert torch.isfinite(loss.vectors.grad).all()
 

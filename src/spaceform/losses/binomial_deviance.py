@@ -9,6 +9,7 @@ from torch.nn.functional import softplus
 
 from spaceform.checks import check_real
 from spaceform.losses.fused.blocks import Block, Weigh
+from spaceform.losses.fused.exponents import LOWEST, small_exp
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.triplets import Batch
 
@@ -33,6 +34,20 @@ def binomial_deviance(
     """
     scores = alpha * (closeness - beta)
     return softplus(torch.where(targets, -scores, neg_cost * scores)).masked_fill(~mask, 0)
+
+
+def logistic(scores: torch.Tensor) -> torch.Tensor:
+    """Return the row sums of ``log(1 + exp(s))`` ``(r,)`` and overwrite ``scores (r, m)`` by ``1 / (1 + exp(-s))``.
+
+    A tenth of the time of the functions of torch for scores far below 0, where most negatives of a trained network
+    are; each logarithm is rounded like 1, which their sum does not feel.
+    """
+    highest = -LOWEST[scores.dtype]
+    beyond = (scores - highest).clamp_(min=0).sum(1) if float(scores.amax()) > highest else 0.0
+    small_exp(scores.clamp_(max=highest))
+    total = scores + 1
+    scores.div_(total)
+    return total.log_().sum(1) + beyond
 
 
 @final
@@ -72,11 +87,10 @@ class BinomialDevianceLoss(PairLoss):
 
         def weigh(block: Block) -> tuple[torch.Tensor, float]:
             near, far = block.split()
-            near.sub_(self.beta).mul_(-self.alpha).masked_fill_(~block.positive, -torch.inf)
-            far.sub_(self.beta).mul_(steep)
-            values = weight_near * softplus(near).sum(1) + weight_far * softplus(far).sum(1)
-            far.sigmoid_().mul_(steep * weight_far)
-            block.add_positive(near.sigmoid_().mul_(-self.alpha * weight_near))
+            near = block.positives(near.sub_(self.beta).mul_(-self.alpha), -torch.inf)
+            values = weight_near * logistic(near) + weight_far * logistic(far.sub_(self.beta).mul_(steep))
+            far.mul_(steep * weight_far)
+            block.add_positive(near.mul_(-self.alpha * weight_near))
             return values, 0.0
 
         return weigh

@@ -72,9 +72,9 @@ class CircleLoss(PairLoss):
         far, margin, gamma = block.closeness, self.margin, self.gamma
         near = block.near()
         push, pull = (far + margin).clamp_(min=0), (1 + margin - near).clamp_(min=0)
-        near = near.sub_(1 - margin).mul_(pull).neg_().masked_fill_(~block.positive, -torch.inf)
+        near = block.positives(near.sub_(1 - margin).mul_(pull).neg_(), -torch.inf)
         far.sub_(margin).mul_(push)
-        block.hide(block.same, near)
+        block.hide()
         if not self.fixed_weights:
             push.mul_(2).sub_(2 * margin * push.sign())
             pull.mul_(2).sub_(2 * margin * pull.sign())

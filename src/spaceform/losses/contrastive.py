@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 
@@ -71,27 +71,30 @@ class ContrastiveLoss(PairLoss):
         positives, negatives = float(batch.n_pairs), float(batch.n_negative_pairs)
         if self.reduction == "mean_active":
             positives, negatives = self._active(sweep)
-        weight_near, weight_far = 1 / max(1.0, positives), 1 / max(1.0, negatives)
+        # the sum is divided by the number of negatives at the end
+        divisor = max(1.0, negatives)
+        weight = divisor / max(1.0, positives)
 
         def weigh(block: Block) -> tuple[torch.Tensor, float]:
             near, far = block.split()
-            cost = (self._near - near).clamp_(min=0).masked_fill_(~block.positive, 0)
-            excess = far.sub_(self._far).clamp_(min=0)
-            values = cost.sum(1) * weight_near + excess.sum(1) * weight_far
-            excess.sign_().mul_(weight_far)
-            block.add_positive(cost.sign_().mul_(-weight_near))
-            return values, 0.0
+            cost = block.positives(near.neg_().add_(self._near).clamp_(min=0), 0.0)
+            values = weight * cost.sum(1) + far.sub_(self._far).clamp_(min=0).sum(1)
+            far.sign_()
+            block.add_positive(cost.sign_().mul_(-weight))
+            return values, divisor if block.rows.start == 0 else 0.0
 
         return weigh
 
     @torch.no_grad()
     def _active(self, sweep: Sweep) -> tuple[float, float]:
-        counts: Any = torch.zeros(2, dtype=torch.float64)
+        """Return how many positives and negatives have a loss above 0."""
+        near_count, far_count = 0.0, 0.0
         for block in sweep():
             near, far = block.split()
-            counts[0] += ((near < self._near) & block.positive).sum()
-            counts[1] += far.sub_(self._far).clamp_(min=0).sign_().sum(dtype=torch.float64)
-        return float(counts[0]), float(counts[1])
+            near_count += float((block.positives(near, torch.inf) < self._near).sum())
+            # numbers of one row are exact in single precision, and summed with vector instructions, unlike booleans
+            far_count += float(far.sub_(self._far).clamp_(min=0).sign_().sum(1).double().sum())
+        return near_count, far_count
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

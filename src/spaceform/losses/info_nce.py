@@ -13,7 +13,7 @@ from spaceform.checks import check_choice, check_real
 from spaceform.errors import InputError, NoPairsError
 from spaceform.losses.combination import Composable
 from spaceform.losses.fused.blocks import Block, Weigh
-from spaceform.losses.fused.exponents import exponentiate, share
+from spaceform.losses.fused.exponents import LEAST, exponentiate, share
 from spaceform.losses.fused.measures import fused_kind
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.batches import check_batch
@@ -107,9 +107,9 @@ class InfoNCELoss(PairLoss):
         def weigh(block: Block) -> tuple[torch.Tensor, torch.Tensor]:
             near, far = block.split()
             total, rivals = exponentiate(far, scale)
-            gap = near.mul_(-scale).add_(rivals).masked_fill_(~block.positive, -torch.inf)
+            gap = block.positives(near.mul_(-scale).add_(rivals), -torch.inf)
             values = softplus(gap).sum(1)
-            missed = gap.sigmoid_()
+            missed = torch.threshold_(gap.sigmoid_(), LEAST[gap.dtype], 0.0)
             far.mul_(share(scale * missed.sum(1, keepdim=True), total))
             block.add_positive(missed.mul_(-scale))
             return values, block.n_positives.sum()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from spaceform.losses.fused.blocks import Block, Weigh
-from spaceform.losses.fused.exponents import exponentiate, share
+from spaceform.losses.fused.exponents import exponentiate, share, small_exp
 from spaceform.losses.fused.measures import check_margins
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.triplets import Batch
@@ -87,7 +87,7 @@ class GeneralizedLiftedLoss(_LiftedLoss):
         def weigh(block: Block) -> tuple[torch.Tensor, torch.Tensor]:
             near, far = block.split()
             total_far, push = exponentiate(far)
-            near = near.neg_().masked_fill_(~block.positive, -torch.inf)
+            near = block.positives(near.neg_(), -torch.inf)
             total_near, pull = exponentiate(near)
             both = (block.n_positives > 0) & (block.n_negatives > 0)
             values = torch.where(both, push + pull + (self._near - self._far), 0).clamp_(min=0)
@@ -130,7 +130,7 @@ class LiftedStructureLoss(_LiftedLoss):
             near, far = block.split()
             excess, share_of_anchor, _ = self._excess(block, near, push)
             slope = share_of_anchor.sum(1, keepdim=True) * (2 if within else 1)
-            other = None if back is None else far.sub(self._far).sub_(push[1]).exp_().mul_(back)
+            other = None if back is None else small_exp(far.sub(self._far).sub_(push[1])).mul_(back)
             total, _ = exponentiate(far)
             far.mul_(share(slope, total))
             if other is not None:
@@ -167,7 +167,7 @@ class LiftedStructureLoss(_LiftedLoss):
         """Return ``[J]_+`` of the window ``(r, w)``, and its shares that go to the anchor and to the positive."""
         anchor, positive = push[0][block.rows], push[1][block.window]
         joint = torch.logaddexp(anchor, positive)
-        excess = (joint + self._near - near).masked_fill(~block.positive, 0).clamp_(min=0)
+        excess = block.positives(joint + self._near - near, 0.0).clamp_(min=0)
         active = excess > 0  # elsewhere both soft maxima may be empty
         to_anchor = torch.where(active, excess * (anchor - joint).exp(), 0)
         return excess, to_anchor, excess - to_anchor

@@ -54,11 +54,12 @@ def weigh_exponentials(
     it than the farthest positive.
     """
     near, far = block.split()
-    hidden, shift = ~block.positive, torch.zeros_like(far[:, :1])
+    shift = torch.zeros_like(far[:, :1])
+    near = block.positives(near, torch.inf)
     if epsilon is not None:
         nearest = far.amax(1, keepdim=True)
-        farthest = near.masked_fill(hidden, torch.inf).amin(1, keepdim=True)
-        hidden = hidden | (near - epsilon >= nearest)
+        farthest = near.amin(1, keepdim=True)
+        near.masked_fill_(near - epsilon >= nearest, torch.inf)
         shift = torch.where(block.n_positives > 0, farthest - epsilon, 0)
         far.sub_(shift)
         # without a positive none is kept: there is nothing to compare with
@@ -67,8 +68,7 @@ def weigh_exponentials(
     total, log_far = exponentiate(far, slopes[1])
     log_far = log_far + slopes[1] * (shift - bases[1])
     far.mul_(share(weights[1] * slopes[1] * torch.sigmoid(log_far), total))
-    near = near.neg_().masked_fill_(hidden, -torch.inf)
-    total, log_near = exponentiate(near, slopes[0])
+    total, log_near = exponentiate(near.neg_(), slopes[0])
     log_near = log_near + slopes[0] * bases[0]
     block.add_positive(near.mul_(share(-weights[0] * slopes[0] * torch.sigmoid(log_near), total)))
     return (weights[0] * softplus(log_near) + weights[1] * softplus(log_far))[:, 0]

@@ -38,10 +38,10 @@ def soft_triple(
 ) -> torch.Tensor:
     """Return ``(A,)`` of the cross-entropy of ``scale s``, with ``s_y - margin`` for the true class.
 
-    ``s_c = sum_k softmax_k(c_ck / gamma) c_ck`` is the soft maximum of the cosines with the centres of a class.
-    ``cosines (A, C, K)``, ``labels (A,)``. Qian and others, ICCV 2019, equations 5 and 6. O(A C K).
+    ``s_c = sum_k softmax_k(c_kc / gamma) c_kc`` is the soft maximum of the cosines with the centres of a class.
+    ``cosines (A, K, C)``, ``labels (A,)``. Qian and others, ICCV 2019, equations 5 and 6. O(A C K).
     """
-    scores = ((cosines / gamma).softmax(2) * cosines).sum(2)
+    scores = ((cosines / gamma).softmax(1) * cosines).sum(1)
     shift = torch.zeros_like(scores).scatter(1, labels[:, None], margin)
     return cross_entropy(scale * (scores - shift), labels, reduction="none")
 
@@ -143,10 +143,10 @@ class SoftTripleLoss(ClassLoss):
     """Mean of :func:`soft_triple` plus a pull that merges centres a class does not need.
 
     Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
-    ``centers`` (10) per class; ``scale`` (20, the paper's lambda), ``gamma`` (0.1) the temperature among the centres of
-    a class, ``margin`` (0.01); ``merge`` (0.2, the paper's tau), the weight of
-    ``sum_c sum_(s < t) |w_cs - w_ct| / (C K (K - 1))`` (equation 7). With one centre and margin 0 it is the normalised
-    softmax at temperature ``1 / scale``.
+    ``centers`` (10) per class, of which number k of class c is row ``k n_classes + c`` of ``vectors``; ``scale`` (20,
+    the paper's lambda), ``gamma`` (0.1) the temperature among the centres of a class, ``margin`` (0.01); ``merge``
+    (0.2, the paper's tau), the weight of ``sum_c sum_(s < t) |w_cs - w_ct| / (C K (K - 1))`` (equation 7). With one
+    centre and margin 0 it is the normalised softmax at temperature ``1 / scale``.
 
     Raises ``InputError`` for bad batches and labels out of range. O(B C K d) time, memory of two blocks. Equal to
     pytorch-metric-learning's ``SoftTripleLoss`` with the same vectors and ``merge=0``, and to that with its
@@ -191,7 +191,7 @@ class SoftTripleLoss(ClassLoss):
     def spread(self) -> torch.Tensor:
         """Return the mean distance between centres of one class, halved as in the paper; 0 with one centre."""
         k = self.vectors_per_class
-        centers = l2_normalize(self.vectors, name="vectors").view(self.n_classes, k, self.width)
+        centers = l2_normalize(self.vectors, name="vectors").view(k, self.n_classes, self.width).transpose(0, 1)
         first, second = torch.triu_indices(k, k, 1, device=centers.device)
         cosines = (centers @ centers.transpose(1, 2))[:, first, second]
         # the distance has no slope where centres meet: a small number keeps it finite
@@ -200,14 +200,14 @@ class SoftTripleLoss(ClassLoss):
 
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         height, k = len(cosines), self.vectors_per_class
-        grouped = cosines.view(height, self.n_classes, k)
-        shares = (grouped / self.gamma).softmax(2)
-        scores = (shares * grouped).sum(2)
+        grouped = cosines.view(height, k, self.n_classes)
+        shares = (grouped / self.gamma).softmax(1)
+        scores = (shares * grouped).sum(1)
         # d score / d cosine = share (1 + (cosine - score) / gamma)
-        grouped.sub_(scores[:, :, None]).div_(self.gamma).add_(1).mul_(shares)
+        grouped.sub_(scores[:, None]).div_(self.gamma).add_(1).mul_(shares)
         own = scores.gather(1, labels)
         values = weigh_softmax(scores, labels, own - self.margin, torch.ones_like(own), self.scale)
-        grouped.mul_(scores[:, :, None])
+        grouped.mul_(scores[:, None])
         return values
 
     def extra_repr(self) -> str:

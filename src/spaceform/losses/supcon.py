@@ -65,14 +65,14 @@ class SupConLoss(PairLoss):
         scale = 1 / self.temperature
 
         def weigh(block: Block) -> tuple[torch.Tensor, torch.Tensor]:
-            scores, near = block.closeness, block.near()
-            block.hide(block.same & ~block.positive, near)
-            near = near.masked_fill_(~block.positive, 0).sum(1, keepdim=True)
+            scores, window = block.closeness, block.near()
+            near = block.positives(window, 0.0).sum(1, keepdim=True)
+            block.hide_itself()
             total, everyone = exponentiate(scores, scale)
             has_positive = (block.n_positives > 0).to(scores.dtype)
             one = has_positive / block.n_positives.clamp(min=1)
             scores.mul_(share(scale * has_positive, total))
-            block.add_positive((-scale * one).expand_as(block.positive))
+            block.add_positive(window.copy_(-scale * one))
             values = torch.where(has_positive > 0, everyone - scale * near * one, 0)[:, 0]
             return values, has_positive.sum()
 

@@ -28,16 +28,17 @@ DEVICE_BLOCK = 2**26
 class Block:
     """Some rows of the closeness matrix of a batch in label order.
 
-    ``closeness (r, M)`` of ``rows`` to all columns. ``window (r, w)`` lists for every row the columns with its label;
-    ``same (r, w)`` marks them off from the padding, and ``positive (r, w)`` leaves out the row itself. ``n_positives``,
-    ``n_negatives (r, 1)`` count both in the precision of the closeness.
+    ``closeness (r, M)`` of ``rows`` to all columns. ``window (r, w)`` lists for every row the columns with its label.
+    Where rows have different numbers of them, ``padding (r, w)`` marks the rest, which repeats the first of the list
+    (or a column of another label, if there is none); ``own (r, 1)`` is the place of the row itself, if it is a column.
+    ``n_positives``, ``n_negatives (r, 1)`` count both in the precision of the closeness.
     """
 
     rows: slice
     closeness: torch.Tensor
     window: torch.Tensor
-    same: torch.Tensor
-    positive: torch.Tensor
+    padding: torch.Tensor | None
+    own: torch.Tensor | None
     n_positives: torch.Tensor
     n_negatives: torch.Tensor
 
@@ -45,21 +46,37 @@ class Block:
         """Return a copy of the window of the closeness ``(r, w)``."""
         return self.closeness.gather(1, self.window)
 
-    def hide(self, what: torch.Tensor, near: torch.Tensor) -> None:
-        """Put -inf into the columns of the window that ``what (r, w)`` marks; ``near`` is the window as it is."""
-        # the padding of a window repeats its first column, and so must be given the same value
-        filled = near.masked_fill(what, -torch.inf)
-        self.closeness.scatter_(1, self.window, torch.where(self.same, filled, filled[:, :1]))
+    def positives(self, near: torch.Tensor, other: float) -> torch.Tensor:
+        """Fill a window ``(r, w)`` with ``other`` in place where it is no positive, and return it."""
+        if self.padding is not None:
+            near.masked_fill_(self.padding, other)
+        return near if self.own is None else near.scatter_(1, self.own, other)
 
     def split(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the window ``(r, w)`` as a copy, and all of the block ``(r, M)`` with -inf where it is no negative."""
         near = self.near()
-        self.hide(self.same, near)
+        self.hide()
         return near, self.closeness
 
+    def hide(self) -> None:
+        """Put -inf into the block where it is no negative."""
+        alone = None
+        if self.padding is not None:
+            alone = self.padding.all(1, keepdim=True)
+            first = self.window[:, :1]
+            kept = self.closeness.gather(1, first)
+        self.closeness.scatter_(1, self.window, -torch.inf)
+        if alone is not None:
+            self.closeness.scatter_(1, first, kept.masked_fill_(~alone, -torch.inf))
+
+    def hide_itself(self) -> None:
+        """Put -inf into the block where a row meets itself."""
+        if self.own is not None:
+            self.closeness.scatter_(1, self.window.gather(1, self.own), -torch.inf)
+
     def add_positive(self, weights: torch.Tensor) -> None:
-        """Add the derivatives ``(r, w)`` of the positives to the block."""
-        self.closeness.scatter_add_(1, self.window, weights.masked_fill(~self.positive, 0))
+        """Add the derivatives ``(r, w)`` of the positives to the block; what else is in the window is overwritten."""
+        self.closeness.scatter_add_(1, self.window, self.positives(weights, 0.0))
 
 
 Weigh = Callable[[Block], tuple[torch.Tensor, Any]]
@@ -81,20 +98,22 @@ def blocks(batch: Batch, measure: Measure) -> Iterator[Block]:
     """Yield the blocks of a batch; each must be used up before the next is asked for."""
     height, width = len(batch.rows), len(batch.columns)
     dtype, device = batch.rows.dtype, batch.rows.device
+    within = batch.items is not None
+    numbers = torch.arange(height, device=device)[:, None]
     for rows in row_slices(height, width, device):
         starts, counts = batch.starts[rows, None], batch.counts[rows, None]
-        places = torch.arange(max(1, int(counts.max())), device=device)
-        same = places < counts
-        window = torch.where(same, starts + places, starts.clamp(max=width - 1))
-        positive = same
-        if batch.items is not None:
-            positive = same & (batch.items[window] != batch.items[rows, None])
+        most = int(counts.max())
+        places = torch.arange(max(1, most), device=device)
+        padding = None
+        if int(counts.min()) < max(1, most):
+            padding = places >= counts
+            places = torch.where(padding, 0, places)
         yield Block(
             rows=rows,
             closeness=measure.block(rows),
-            window=window,
-            same=same,
-            positive=positive,
+            window=(starts + places).clamp_(max=width - 1),
+            padding=padding,
+            own=numbers[rows] - starts if within else None,
             n_positives=batch.pairs[rows, None].to(dtype),
             n_negatives=(width - counts).to(dtype),
         )

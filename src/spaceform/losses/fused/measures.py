@@ -119,17 +119,25 @@ class _Squared(_Dot):
         self._column_squares = (columns * columns).sum(1)
 
     def block(self, rows: slice) -> torch.Tensor:
-        out = self._space(rows)
-        torch.addmm(self._column_squares, self.rows[rows], self.columns.T, beta=-1, alpha=2, out=out)
-        return out.sub_(self._row_squares[rows]).clamp_(max=0)
+        return self._squares(rows, sign=-1).clamp_(max=0)
 
     def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        self._add(rows, weights, 2)
+
+    def _squares(self, rows: slice, *, sign: int) -> torch.Tensor:
+        """Return the squared distances ``(r, M)`` times a sign, with the rounding of a product."""
+        out = self._space(rows)
+        torch.addmm(self._column_squares, self.rows[rows], self.columns.T, beta=sign, alpha=-2 * sign, out=out)
+        return out.add_(self._row_squares[rows], alpha=sign)
+
+    def _add(self, rows: slice, weights: torch.Tensor, slope: float) -> None:
+        """Add the gradient of ``-slope/2 sum weights |x - r|^2``."""
         if self.row_gradient is not None:
-            gradient = self.row_gradient[rows].addmm_(weights, self.columns, alpha=2)
-            gradient.addcmul_(weights.sum(1, keepdim=True), self.rows[rows], value=-2)
+            gradient = self.row_gradient[rows].addmm_(weights, self.columns, alpha=slope)
+            gradient.addcmul_(weights.sum(1, keepdim=True), self.rows[rows], value=-slope)
         if self.column_gradient is not None:
-            gradient = self.column_gradient.addmm_(weights.T, self.rows[rows], alpha=2)
-            gradient.addcmul_(weights.sum(0)[:, None], self.columns, value=-2)
+            gradient = self.column_gradient.addmm_(weights.T, self.rows[rows], alpha=slope)
+            gradient.addcmul_(weights.sum(0)[:, None], self.columns, value=-slope)
 
 
 @final
@@ -138,18 +146,17 @@ class _Distance(_Squared):
 
     def __init__(self, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool]) -> None:
         super().__init__(rows, columns, wants)
-        self._distances = rows.new_empty(0)
+        self._closeness = rows.new_empty(0)
 
     def block(self, rows: slice) -> torch.Tensor:
-        out = super().block(rows)
-        if len(self._distances) < len(out):
-            self._distances = torch.empty_like(out)
-        self._distances[: len(out)] = out.neg_().sqrt_()
-        return out.neg_()
+        distances = self._squares(rows, sign=1).clamp_(min=0).sqrt_()
+        if len(self._closeness) < len(distances):
+            self._closeness = torch.empty_like(distances)
+        return torch.neg(distances, out=self._closeness[: len(distances)])
 
     def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
-        steep = torch.threshold_(self._distances[: len(weights)], 0, torch.inf)
-        super().add_gradient(rows, weights.div_(steep.mul_(2)))
+        steep = torch.threshold_(self._room[: len(weights)], 0, torch.inf)
+        self._add(rows, weights.div_(steep), 1)
 
 
 @final
