@@ -9,6 +9,7 @@ from torch import nn
 
 from spaceform.checks import check_choice, check_real
 from spaceform.losses.combination import Composable
+from spaceform.losses.fused.blocks import attach, in_order
 from spaceform.losses.hinge import HingeSum, hinge_sum
 from spaceform.ops.batches import check_batch
 from spaceform.ops.triplets import Mining, Triplets, has_triplets, label_order
@@ -177,12 +178,12 @@ def finish(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Turn the sum over a batch into the reduced loss with its gradient attached, and the figures."""
     scale = 1 / _divisor(reduction, total.triplets, total.active)
-    row_gradient = _in_order(total.row_gradient, row_order, scale)
-    column_gradient = _in_order(total.column_gradient, column_order, scale)
+    row_gradient = in_order(total.row_gradient, row_order, scale)
+    column_gradient = in_order(total.column_gradient, column_order, scale)
     if columns is None and row_gradient is not None and column_gradient is not None:
         row_gradient, column_gradient = row_gradient + column_gradient, None
     value = torch.tensor(total.value * scale, dtype=rows.dtype, device=rows.device)
-    loss = _WithGradient.apply(value, rows, row_gradient, columns, column_gradient)
+    loss = attach(value, (rows, row_gradient), (columns, column_gradient))
     figures = {
         "frac_active": total.active / max(1, total.candidates),
         "mean_d_ap": total.positive,
@@ -195,38 +196,6 @@ def _divisor(reduction: str, triplets: int, active: int) -> int:
     return 1 if reduction == "sum" else max(1, active if reduction == "mean_active" else triplets)
 
 
-def _in_order(gradient: torch.Tensor | None, order: torch.Tensor, scale: float) -> torch.Tensor | None:
-    return None if gradient is None else torch.empty_like(gradient).index_copy_(0, order, gradient).mul_(scale)
-
-
 def _attached_zero(rows: torch.Tensor, columns: torch.Tensor | None) -> torch.Tensor:
     zero = rows.sum() * 0
     return zero if columns is None else zero + columns.sum() * 0
-
-
-class _WithGradient(torch.autograd.Function):
-    """A scalar whose gradient with respect to two tensors is already known."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        value: torch.Tensor,
-        rows: torch.Tensor,
-        row_gradient: torch.Tensor | None,
-        columns: torch.Tensor | None,
-        column_gradient: torch.Tensor | None,
-    ) -> torch.Tensor:
-        ctx.save_for_backward(row_gradient, column_gradient)
-        return value.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        row_gradient, column_gradient = ctx.saved_tensors
-        return (
-            None,
-            None if row_gradient is None else output * row_gradient,
-            None,
-            None if column_gradient is None else output * column_gradient,
-            None,
-        )
