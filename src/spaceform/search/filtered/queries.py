@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.codes import rotated
-from spaceform.search.filtered.layout import Layout, lane_sum
+from spaceform.search.filtered.layout import Layout
 from spaceform.types import FloatArray
 
 PLANES = 4
@@ -50,7 +50,7 @@ def prepare(queries: NDArray[np.float32], layout: Layout, metric: str, *, recall
     and a bound is exceeded with probability ``(1 - recall) / 4``.
     """
     exact = queries.astype(np.float64)
-    norms = np.sqrt(lane_sum(exact * exact))
+    norms = np.sqrt((exact * exact).sum(axis=1))  # row by row: the same alone and in a batch
     asked, start = _screening(exact, norms, layout, metric)
     weights = asked * layout.steps
     top = min(32_767, _TOP // (255 * exact.shape[1]))
