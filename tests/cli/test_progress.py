@@ -28,6 +28,17 @@ def test_lines_keep_silent_at_first_and_then_speak_every_ten_seconds():
     ]
 
 
+def test_a_task_that_begins_again_is_timed_anew():
+    stream, clock = io.StringIO(), Clock()
+    lines = Lines(stream, clock=clock)
+    lines("training", 1, 101)
+    clock.now = 1000.0
+    lines("training", 1, 101)
+    clock.now = 1020.0
+    lines("training", 21, 101)
+    assert stream.getvalue().splitlines() == ["training 1/101", "training 21/101, about 1 min left"]
+
+
 def test_a_task_of_unknown_length_has_no_end():
     stream, clock = io.StringIO(), Clock()
     lines = Lines(stream, clock=clock)

@@ -44,7 +44,9 @@ class Lines:
     def __call__(self, task: str, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
         """Take note, and speak when it is time."""
         now = self._clock()
-        begun, first = self._begun.setdefault(task, (now, done))
+        begun, first = self._begun.get(task, (now, done))
+        if done <= first:  # a task of a name that was seen before has begun again
+            begun, first = self._begun[task] = (now, done)
         if now - self._said < self._every:
             return
         self._said = now

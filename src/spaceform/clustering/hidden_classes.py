@@ -159,7 +159,7 @@ class HiddenClassSearchCV(MetaEstimatorMixin, BaseEstimator):
                 labels = self._cluster_hidden(params, rows, masked, hidden, len(np.unique(partial.codes[hidden])))
                 scores[number, fold] = agreement(partial.codes[hidden], labels)
                 found[number, fold] = len(np.unique(labels))
-                figures = {"accuracy": float(scores[:number].mean(1).max(initial=0.0))}
+                figures = {"best accuracy": float(scores[:number].mean(1).max())} if number else {}
                 progress("hidden classes", number * len(folds) + fold + 1, len(candidates) * len(folds), figures)
         means = scores.mean(1)
         self.best_index_ = int(means.argmax())
