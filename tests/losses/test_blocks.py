@@ -32,7 +32,7 @@ def test_windows_hold_the_positives_and_splitting_hides_the_rest(labels, others)
     if others is not None:
         names = torch.tensor(others)
         reference = torch.randn(len(names), 2, generator=torch.Generator().manual_seed(1))
-    batch = label_order(rows, labels, reference, None if others is None else names)
+    batch = label_order(rows, labels, reference=reference, reference_labels=None if others is None else names)
     row_labels, column_labels = labels[batch.row_order], names[batch.column_order]
     whole = batch.rows @ batch.columns.T
     same = row_labels[:, None] == column_labels[None]

@@ -11,7 +11,7 @@ from spaceform.ops.triplets import Mining, label_order
 def batch(rows=50, classes=5):
     generator = torch.Generator().manual_seed(0)
     x = torch.nn.functional.normalize(torch.randn(rows, 6, generator=generator, dtype=torch.float64), dim=1)
-    return label_order(x, torch.arange(rows) % classes, None, None)
+    return label_order(x, torch.arange(rows) % classes)
 
 
 @pytest.mark.parametrize("strategy", ["semi_hard", "hard", "all"])

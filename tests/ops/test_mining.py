@@ -43,7 +43,7 @@ def listed(found):
 def test_every_triplet_is_one_that_the_loops_allow_and_no_pair_is_missed(choice, seed, classes, margin, apart):
     x, y = unit_rows(seed, 12), some_labels(seed, 12, classes)
     r, ry = (unit_rows(seed + 1, 9), some_labels(seed + 1, 9, classes)) if apart else (None, None)
-    batch = label_order(x, y, r, ry)
+    batch = label_order(x, y, reference=r, reference_labels=ry)
     if not has_triplets(batch, empty="zero"):
         return
     generator = torch.Generator().manual_seed(seed)
@@ -73,7 +73,7 @@ def test_both_engines_choose_the_same_triplets(choice, squared):
     # rows that occur twice make ties
     x[:30] = x[30:60]
     for reference, labels in ((None, None), (unit_rows(4, 40, width=2), some_labels(4, 40, 5))):
-        batch = label_order(x, y, reference, labels)
+        batch = label_order(x, y, reference=reference, reference_labels=labels)
         (first, matrix), *rest = distance_blocks(batch, squared=squared)
         assert not rest
         draws = None
@@ -92,9 +92,9 @@ def test_both_engines_choose_the_same_triplets(choice, squared):
 @pytest.mark.parametrize("squared", [True, False])
 @pytest.mark.parametrize("keep", [False, True])
 def test_both_engines_weigh_alike(squared, keep):
-    batch = label_order(unit_rows(5, 60), some_labels(5, 60, 4), None, None)
+    batch = label_order(unit_rows(5, 60), some_labels(5, 60, 4))
     first, matrix = next(distance_blocks(batch, squared=squared))
-    mined = mine_block(batch, first, matrix, Mining(choice="hardest"), margin=0.3)
+    mined = mine_block(batch, first, matrix, mining=Mining(choice="hardest"), margin=0.3)
     mask = torch.arange(len(mined.anchors)) % 3 > 0 if keep else None
     pairs = [
         (
@@ -113,7 +113,7 @@ def test_both_engines_weigh_alike(squared, keep):
 
 
 def test_blocks_give_what_the_whole_gives(monkeypatch):
-    batch = label_order(unit_rows(6, 70), some_labels(6, 70, 6), None, None)
+    batch = label_order(unit_rows(6, 70), some_labels(6, 70, 6))
     whole = listed(mine_triplets(batch, Mining(choice="hardest"), margin=0.2))
     monkeypatch.setattr(triplets, "CPU_BLOCK", 70 * 11)
     assert len(list(distance_blocks(batch, squared=True))) == 7
@@ -123,7 +123,7 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
 def test_random_choice_is_uniform_over_the_semi_hard_negatives():
     angles = torch.tensor([0.0, 40.0, 41.0, 42.0, 43.0, 90.0]).deg2rad()
     x, y = torch.stack([angles.cos(), angles.sin()], 1), torch.tensor([0, 0, 1, 2, 3, 4])
-    batch = label_order(x, y, None, None)
+    batch = label_order(x, y)
     generator = torch.Generator().manual_seed(0)
     counts: Counter[int] = Counter()
     for _ in range(3000):
@@ -134,35 +134,35 @@ def test_random_choice_is_uniform_over_the_semi_hard_negatives():
 
 
 def test_equal_rows_give_no_semi_hard_triplet_but_hard_ones():
-    batch = label_order(unit_rows(0, 1).expand(6, 3), torch.tensor([0, 0, 1, 1, 2, 2]), None, None)
+    batch = label_order(unit_rows(0, 1).expand(6, 3), torch.tensor([0, 0, 1, 1, 2, 2]))
     assert len(mine_triplets(batch, Mining(), margin=0.2).anchors) == 0
     assert len(mine_triplets(batch, Mining(strategy="hard_negative"), margin=0.2).anchors) == 6
 
 
 def test_rows_of_one_item_are_no_pair():
     x, y = unit_rows(7, 8), torch.tensor([0, 0, 1, 1] * 2)
-    batch = label_order(x, y, None, None, items=torch.arange(4).repeat(2))
+    batch = label_order(x, y, items=torch.arange(4).repeat(2))
     found = listed(mine_triplets(batch, Mining(strategy="random"), margin=0.2, generator=torch.Generator()))
     assert batch.n_pairs == len(found) == 8 * 3 - 8
     assert all(a % 4 != p % 4 for a, p, _ in found)
 
 
 def test_classes_with_all_pairs_both_ways():
-    batch = label_order(unit_rows(8, 12), torch.arange(12) // 4, None, None)
+    batch = label_order(unit_rows(8, 12), torch.arange(12) // 4)
     assert batch.n_pairs == 3 * 4 * 3
     assert batch.n_negative_pairs == 12 * 8
 
 
 def test_float64_distances_are_kept_and_compared_in_float32():
     x, y = unit_rows(9, 40).double(), some_labels(9, 40, 4)
-    single = mine_triplets(label_order(x.float(), y, None, None), Mining(choice="hardest"), margin=0.2)
-    double = mine_triplets(label_order(x, y, None, None), Mining(choice="hardest"), margin=0.2)
+    single = mine_triplets(label_order(x.float(), y), Mining(choice="hardest"), margin=0.2)
+    double = mine_triplets(label_order(x, y), Mining(choice="hardest"), margin=0.2)
     same = len(set(listed(single)) & set(listed(double)))
     assert same >= 0.98 * len(double.anchors)
 
 
 def test_all_triplets_are_never_listed():
-    batch = label_order(unit_rows(1, 6), torch.arange(6) % 2, None, None)
+    batch = label_order(unit_rows(1, 6), torch.arange(6) % 2)
     with pytest.raises(InputError, match="'all'"):
         mine_triplets(batch, Mining(strategy="all"), margin=0.2)
     block = weigh_all(batch, *next(distance_blocks(batch, squared=True)), margin=0.2, squared=True)
@@ -170,17 +170,17 @@ def test_all_triplets_are_never_listed():
 
 
 def test_weights_of_a_block_sum_to_zero_per_anchor():
-    batch = label_order(unit_rows(2, 30), torch.arange(30) % 5, None, None)
+    batch = label_order(unit_rows(2, 30), torch.arange(30) % 5)
     first, matrix = next(distance_blocks(batch, squared=True))
-    mined = mine_block(batch, first, matrix, Mining(strategy="hard"), margin=0.2)
+    mined = mine_block(batch, first, matrix, mining=Mining(strategy="hard"), margin=0.2)
     weighed = weigh_block(matrix, mined, keep=None, margin=0.2, squared=True)
     assert weighed.triplets == 30
     torch.testing.assert_close(weighed.weights.sum(1), torch.zeros(30))
 
 
 def test_without_pairs_there_is_nothing_to_mine():
-    alone = label_order(unit_rows(0, 5), torch.arange(5), None, None)
-    one_class = label_order(unit_rows(0, 5), torch.zeros(5, dtype=torch.int64), None, None)
+    alone = label_order(unit_rows(0, 5), torch.arange(5))
+    one_class = label_order(unit_rows(0, 5), torch.zeros(5, dtype=torch.int64))
     for batch, message in ((alone, "no two rows of one class"), (one_class, "rows of one class only")):
         assert not has_triplets(batch, empty="zero")
         with pytest.raises(NoPairsError, match=message):
@@ -204,7 +204,7 @@ def test_mining_as_text():
 
 def test_other_devices_take_the_tensor_engine(monkeypatch):
     """Without an accelerator here, the choice of the engine is tested by pretending that the CPU is one."""
-    batch = label_order(unit_rows(2, 20), torch.arange(20) % 4, None, None)
+    batch = label_order(unit_rows(2, 20), torch.arange(20) % 4)
     expected = listed(mine_triplets(batch, Mining(choice="hardest"), margin=0.2))
     monkeypatch.setattr(mining, "is_compiled", lambda distances: False)
     monkeypatch.setattr(mining_compiled, "mine", None)

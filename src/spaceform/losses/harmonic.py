@@ -69,11 +69,11 @@ class HarmonicTripletLoss(nn.Module):
             raise InputError(
                 "old_embeddings", got=f"shape {tuple(old_embeddings.shape)}", expected=f"{tuple(new_embeddings.shape)}"
             )
-        new, _ = check_batch(new_embeddings, labels, None, None, normalize=True)
-        old, _ = check_batch(old_embeddings.detach(), labels, None, None, normalize=True)
+        new, _ = check_batch(new_embeddings, labels, normalize=True)
+        old, _ = check_batch(old_embeddings.detach(), labels, normalize=True)
         pool, rows = torch.cat([old.to(new.dtype), new]), len(labels)
         items = None if self.self_pairs else torch.arange(rows, device=labels.device).repeat(2)
-        batch = label_order(pool.detach(), labels.repeat(2), None, None, items=items)
+        batch = label_order(pool.detach(), labels.repeat(2), items=items)
         if not has_triplets(batch, empty=self.empty):
             return pool.sum() * 0, {"frac_active": 0.0, "mean_d_ap": 0.0, "mean_d_an": 0.0}
         wanted = pool.requires_grad and torch.is_grad_enabled()
@@ -86,7 +86,7 @@ class HarmonicTripletLoss(nn.Module):
             gradients=(wanted, wanted),
             generator=generator,
         )
-        return finish(total, pool, None, batch.row_order, batch.column_order, self.reduction)
+        return finish(total, batch, pool, columns=None, reduction=self.reduction)
 
     def settings(self) -> dict[str, Any]:
         """Return the hyper-parameters as plain values."""

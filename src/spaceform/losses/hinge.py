@@ -67,7 +67,7 @@ def hinge_sum(
             total.candidates += block.hinge.triplets
             _add_dense(total, batch, rows, block.hinge)
         else:
-            block = mine_block(batch, first, distances, mining, margin=margin, generator=generator)
+            block = mine_block(batch, first, distances, mining=mining, margin=margin, generator=generator)
             total.candidates += block.candidates
             keep = None
             if learns is not None:

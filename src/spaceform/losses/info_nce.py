@@ -136,7 +136,7 @@ class NPairLoss(Composable, nn.Module):
     """Multi-class N-pair loss: one pair per class, and the other classes' positives as negatives.
 
     ``(1/N) sum_i log(1 + sum_(j != i) exp(a_i . p_j - a_i . p_i)) + l2 mean |x|^2`` over the rows x used (Sohn, NIPS
-    2016, equations 6 and 8). The anchor of a class is its first row in the batch, the positive its second, or the first
+    2016). The anchor of a class is its first row in the batch, the positive its second, or the first
     of that class in the reference; a class without a pair is left out.
 
     Parameters: ``l2`` (0), the weight of the mean squared norm of the rows, which bounds the dot products (0.0005 in
@@ -167,8 +167,15 @@ class NPairLoss(Composable, nn.Module):
         reference_labels: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the scalar loss of ``embeddings (B, d)`` with ``labels (B,)``, or against the reference."""
-        rows, columns = check_batch(embeddings, labels, reference, reference_labels, normalize=self.scale is not None)
-        batch = label_order(rows.detach(), labels, None if columns is None else columns.detach(), reference_labels)
+        rows, columns = check_batch(
+            embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=self.scale is not None
+        )
+        batch = label_order(
+            rows.detach(),
+            labels,
+            reference=None if columns is None else columns.detach(),
+            reference_labels=reference_labels,
+        )
         ordered = labels[batch.row_order]
         leads = torch.ones_like(ordered, dtype=torch.bool)
         leads[1:] = ordered[1:] != ordered[:-1]

@@ -24,7 +24,7 @@ def proxy_nca(
     """Return ``(A,)`` of ``-log(exp(-scale |x - p_y|^2) / sum_z exp(-scale |x - p_z|^2))`` on the unit sphere.
 
     Squared distances of unit vectors are ``2 - 2 c``. ``own_in_sum``: whether the sum has the class itself (ProxyNCA++,
-    Teh and others, ECCV 2020, equation 5) or only the others (Movshovitz-Attias and others, ICCV 2017, equation 4,
+    Teh and others, ECCV 2020) or only the others (Movshovitz-Attias and others, ICCV 2017,
     where the loss may be negative). ``cosines (A, C)``, ``labels (A,)``. O(A C).
     """
     scores = 2 * scale * (cosines - 1)
@@ -39,7 +39,7 @@ def soft_triple(
     """Return ``(A,)`` of the cross-entropy of ``scale s``, with ``s_y - margin`` for the true class.
 
     ``s_c = sum_k softmax_k(c_kc / gamma) c_kc`` is the soft maximum of the cosines with the centres of a class.
-    ``cosines (A, K, C)``, ``labels (A,)``. Qian and others, ICCV 2019, equations 5 and 6. O(A C K).
+    ``cosines (A, K, C)``, ``labels (A,)``. Qian and others, ICCV 2019. O(A C K).
     """
     scores = ((cosines / gamma).softmax(1) * cosines).sum(1)
     shift = torch.zeros_like(scores).scatter(1, labels[:, None], margin)
@@ -51,7 +51,7 @@ class ProxyNCALoss(ClassLoss):
     """Mean of :func:`proxy_nca`: a row must be nearer to the proxy of its class than to the others.
 
     Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
-    ``scale`` (1) of the squared distances (9 in ProxyNCA++, section 3.4); ``own_in_sum``: see the function. With the
+    ``scale`` (1) of the squared distances (9 in ProxyNCA++); ``own_in_sum``: see the function. With the
     class in the sum it is the normalised softmax at temperature ``1 / (2 scale)``.
 
     Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of one block. Equal to
@@ -93,7 +93,7 @@ class ProxyAnchorLoss(ClassLoss):
     equation 4).
 
     Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
-    ``margin`` (0.1), ``alpha`` (32), section 4.1 of the paper (which trains proxies at 100 times the base rate).
+    ``margin`` (0.1), ``alpha`` (32), the settings of the paper (which trains proxies at 100 times the base rate).
 
     Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of one block. Equal to
     pytorch-metric-learning's ``ProxyAnchorLoss`` with the same vectors.
@@ -116,7 +116,9 @@ class ProxyAnchorLoss(ClassLoss):
         self, batch: tuple[torch.Tensor, torch.Tensor], vectors: torch.Tensor, wants: tuple[bool, bool]
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         rows, labels = batch
-        ordered = label_order(vectors, torch.arange(self.n_classes, device=labels.device), rows, labels)
+        ordered = label_order(
+            vectors, torch.arange(self.n_classes, device=labels.device), reference=rows, reference_labels=labels
+        )
         present = int((ordered.pairs > 0).sum())
 
         def weigh(block: Block) -> tuple[torch.Tensor, int]:
@@ -145,7 +147,7 @@ class SoftTripleLoss(ClassLoss):
     Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
     ``centers`` (10) per class, of which number k of class c is row ``k n_classes + c`` of ``vectors``; ``scale`` (20,
     the paper's lambda), ``gamma`` (0.1) the temperature among the centres of a class, ``margin`` (0.01); ``merge``
-    (0.2, the paper's tau), the weight of ``sum_c sum_(s < t) |w_cs - w_ct| / (C K (K - 1))`` (equation 7). With one
+    (0.2, the paper's tau), the weight of ``sum_c sum_(s < t) |w_cs - w_ct| / (C K (K - 1))``. With one
     centre and margin 0 it is the normalised softmax at temperature ``1 / scale``.
 
     Raises ``InputError`` for bad batches and labels out of range. O(B C K d) time, memory of two blocks. Equal to

@@ -12,7 +12,7 @@ from spaceform.losses.combination import Composable
 from spaceform.losses.fused.blocks import attach, in_order
 from spaceform.losses.hinge import HingeSum, hinge_sum
 from spaceform.ops.batches import check_batch
-from spaceform.ops.triplets import Mining, Triplets, has_triplets, label_order
+from spaceform.ops.triplets import Batch, Mining, Triplets, has_triplets, label_order
 
 REDUCTIONS = ("mean", "mean_active", "sum")
 
@@ -114,10 +114,17 @@ class TripletLoss(Composable, nn.Module):
         triplet for ``"all"``). ``mean_d_ap``, ``mean_d_an``: mean distance over all positive and all negative pairs of
         the batch (over the given ``triplets``, if any). Random choices come from ``generator``.
         """
-        rows, columns = check_batch(embeddings, labels, reference, reference_labels, normalize=self.normalize)
+        rows, columns = check_batch(
+            embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=self.normalize
+        )
         if triplets is not None:
             return self._given(rows, rows if columns is None else columns, triplets)
-        batch = label_order(rows.detach(), labels, None if columns is None else columns.detach(), reference_labels)
+        batch = label_order(
+            rows.detach(),
+            labels,
+            reference=None if columns is None else columns.detach(),
+            reference_labels=reference_labels,
+        )
         if not has_triplets(batch, empty=self.empty):
             return _attached_zero(rows, columns), {"frac_active": 0.0, "mean_d_ap": 0.0, "mean_d_an": 0.0}
         wants_rows = rows.requires_grad and torch.is_grad_enabled()
@@ -130,7 +137,7 @@ class TripletLoss(Composable, nn.Module):
             gradients=(wants_rows, wants_rows if columns is None else wants_columns),
             generator=generator,
         )
-        return finish(total, rows, columns, batch.row_order, batch.column_order, self.reduction)
+        return finish(total, batch, rows, columns=columns, reduction=self.reduction)
 
     def _given(
         self, rows: torch.Tensor, columns: torch.Tensor, triplets: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -169,17 +176,12 @@ def check_margin(margin: float, *, squared: bool, normalize: bool) -> float:
 
 
 def finish(
-    total: HingeSum,
-    rows: torch.Tensor,
-    columns: torch.Tensor | None,
-    row_order: torch.Tensor,
-    column_order: torch.Tensor,
-    reduction: str,
+    total: HingeSum, batch: Batch, rows: torch.Tensor, *, columns: torch.Tensor | None, reduction: str
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Turn the sum over a batch into the reduced loss with its gradient attached, and the figures."""
     scale = 1 / _divisor(reduction, total.triplets, total.active)
-    row_gradient = in_order(total.row_gradient, row_order, scale)
-    column_gradient = in_order(total.column_gradient, column_order, scale)
+    row_gradient = in_order(total.row_gradient, batch.row_order, scale)
+    column_gradient = in_order(total.column_gradient, batch.column_order, scale)
     if columns is None and row_gradient is not None and column_gradient is not None:
         row_gradient, column_gradient = row_gradient + column_gradient, None
     value = torch.tensor(total.value * scale, dtype=rows.dtype, device=rows.device)

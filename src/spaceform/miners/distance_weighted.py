@@ -52,10 +52,12 @@ def distance_weighted(
     check_real(farthest, "farthest", low=cutoff, high=2)
     chosen: list[list[torch.Tensor]] = [[], [], []]
     with torch.no_grad():
-        rows, columns = check_batch(embeddings, labels, reference, reference_labels, normalize=True)
+        rows, columns = check_batch(
+            embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=True
+        )
         if rows.shape[1] < 2:
             raise InputError("embeddings", got="1 column", expected="at least 2: unit numbers have no density")
-        batch = label_order(rows, labels, columns, reference_labels)
+        batch = label_order(rows, labels, reference=columns, reference_labels=reference_labels)
         has_triplets(batch, empty="raise")
         places = torch.arange(len(batch.columns), device=rows.device)
         for first, distances in distance_blocks(batch, squared=False):

@@ -34,20 +34,22 @@ def multi_similarity(
     """Return the hard pairs of a batch by their cosines s.
 
     A negative is kept when ``s_an + epsilon > min_p s_ap``, a positive when ``s_ap - epsilon < max_n s_an`` (Wang and
-    others, CVPR 2019, equations 9 and 10); an anchor without positives or without negatives keeps nothing. To train
+    others, CVPR 2019); an anchor without positives or without negatives keeps nothing. To train
     with them, ``MultiSimilarityLoss(epsilon=...)`` mines inside and lists nothing.
 
     Parameters: ``embeddings (B, d)`` floats of any length, ``labels (B,)`` integers; with ``reference (M, d)`` and
-    ``reference_labels (M,)`` the second row of a pair comes from there; ``epsilon`` (0.1, section 4.1). Pairs come in
-    the order of the labels; nothing carries a gradient. Raises ``InputError`` for NaN, zero vectors or labels of
+    ``reference_labels (M,)`` the second row of a pair comes from there; ``epsilon`` (0.1, as in the paper). Pairs come
+    in the order of the labels; nothing carries a gradient. Raises ``InputError`` for NaN, zero vectors or labels of
     another length, ``NoPairsError`` without positive or negative pairs. O(B M d) time; memory of one block and the
     pairs, which may be all B M.
     """
     margin = check_real(epsilon, "epsilon")
     found: list[list[torch.Tensor]] = [[], [], [], []]
     with torch.no_grad():
-        rows, columns = check_batch(embeddings, labels, reference, reference_labels, normalize=True)
-        batch = label_order(rows, labels, columns, reference_labels)
+        rows, columns = check_batch(
+            embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=True
+        )
+        batch = label_order(rows, labels, reference=columns, reference_labels=reference_labels)
         has_triplets(batch, empty="raise")
         places = torch.arange(len(batch.columns), device=rows.device)
         step = max(1, BLOCK // len(places))

@@ -33,7 +33,9 @@ def mine(
     """
     check_real(margin, "margin", low=0, high=4, open_ends=True)
     with torch.no_grad():
-        rows, columns = check_batch(embeddings, labels, reference, reference_labels, normalize=True)
-        batch = label_order(rows, labels, columns, reference_labels)
+        rows, columns = check_batch(
+            embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=True
+        )
+        batch = label_order(rows, labels, reference=columns, reference_labels=reference_labels)
         has_triplets(batch, empty="raise")
         return mine_triplets(batch, mining, margin=margin, generator=generator)

@@ -11,9 +11,9 @@ from spaceform.ops.pairs import l2_normalize
 def check_batch(
     embeddings: torch.Tensor,
     labels: torch.Tensor,
-    reference: torch.Tensor | None,
-    reference_labels: torch.Tensor | None,
     *,
+    reference: torch.Tensor | None = None,
+    reference_labels: torch.Tensor | None = None,
     normalize: bool,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Validate a batch at the door; return rows and reference in float32 or float64, of unit length if asked."""

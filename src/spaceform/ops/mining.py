@@ -25,8 +25,8 @@ def mine_block(
     batch: Batch,
     first: int,
     distances: torch.Tensor,
-    mining: Mining,
     *,
+    mining: Mining,
     margin: float,
     generator: torch.Generator | None = None,
 ) -> Mined:
@@ -84,7 +84,7 @@ def mine_triplets(
     """
     blocks: list[Triplets] = []
     for first, distances in distance_blocks(batch, squared=squared):
-        mined = mine_block(batch, first, distances, mining, margin=margin, generator=generator)
+        mined = mine_block(batch, first, distances, mining=mining, margin=margin, generator=generator)
         blocks.append(
             Triplets(
                 batch.row_order[mined.anchors + first],

@@ -105,9 +105,9 @@ class Batch:
 def label_order(
     rows: torch.Tensor,
     labels: torch.Tensor,
-    reference: torch.Tensor | None,
-    reference_labels: torch.Tensor | None,
     *,
+    reference: torch.Tensor | None = None,
+    reference_labels: torch.Tensor | None = None,
     items: torch.Tensor | None = None,
 ) -> Batch:
     """Bring a batch (and its reference, which is the batch itself when None) into label order. O((B + M) d).

@@ -99,7 +99,7 @@ class ClassLoss(Composable, nn.Module, ABC):
                 "reference", got="a second set", expected="None", remedy="rows are compared with vectors of classes"
             )
         with torch.no_grad():
-            rows, _ = check_batch(embeddings, labels, None, None, normalize=True)
+            rows, _ = check_batch(embeddings, labels, normalize=True)
         if rows.shape[1] != self.width:
             raise InputError("embeddings", got=f"{rows.shape[1]} columns", expected=f"{self.width} columns")
         if len(rows) == 0:

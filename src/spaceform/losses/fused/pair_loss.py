@@ -53,8 +53,10 @@ class PairLoss(Composable, nn.Module, ABC):
         another length; ``NoPairsError``. O(B M d) time, memory of one block of B x M closeness and of the gradients.
         """
         with torch.no_grad():
-            rows, columns = check_batch(embeddings, labels, reference, reference_labels, normalize=self.normalize)
-            batch = label_order(rows, labels, columns, reference_labels)
+            rows, columns = check_batch(
+                embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=self.normalize
+            )
+            batch = label_order(rows, labels, reference=columns, reference_labels=reference_labels)
         if not has_triplets(batch, empty=self.empty):
             return attached_zero(rows.dtype, embeddings, reference)
         second = None if reference is None or columns is None else (reference, columns)
