@@ -10,8 +10,8 @@ from search import strategies
 from search.filtered.conftest import draw
 from spaceform.errors import FilterError, InputError
 from spaceform.search.exact import exact_search
-from spaceform.search.filtered import bitmaps
 from spaceform.search.filtered.index import FilteredIndex
+from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filters import F, parse
 
 METRICS = ("cosine", "euclidean", "ip")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from search import strategies
 from spaceform.search.attributes import Schema
-from spaceform.search.filtered import bitmaps
 from spaceform.search.filtered.postings import AttributeIndex
+from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filters import parse
 
 

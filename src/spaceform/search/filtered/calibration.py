@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spaceform.search.filtered import bitmaps, planner
-from spaceform.search.filtered.bitmaps import Words
-from spaceform.search.filtered.engine import Engine
-from spaceform.search.filtered.layout import Base, Layout
+from spaceform.search.filtered import planner
 from spaceform.search.filtered.planner import GAMMAS, SHARES, Costs
-from spaceform.search.filtered.queries import prepare, with_cells
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.engine import Engine
+from spaceform.search.filtered.scan.layout import Base, Layout
+from spaceform.search.filtered.scan.queries import prepare, with_cells
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 _TRIED, _TRIED_SLOWLY, _TIMED = 32, 4, 8

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import bitmaps
-from spaceform.search.filtered.engine import Found
 from spaceform.search.filtered.matching import Matches
 from spaceform.search.filtered.planner import local_density
-from spaceform.search.filtered.queries import prepare, with_cells
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.engine import Found
+from spaceform.search.filtered.scan.queries import prepare, with_cells
 from spaceform.search.filtered.state import State
 from spaceform.types import FloatArray
 

@@ -16,10 +16,10 @@ from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
 from spaceform.search.filtered.choice import Choice, Plan, answer, choose
-from spaceform.search.filtered.engine import PLANS, Engine, Found
-from spaceform.search.filtered.layout import METRICS, Base, norms_of
 from spaceform.search.filtered.matching import Filter, Matcher, Matches, grouped
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
+from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
+from spaceform.search.filtered.scan.layout import METRICS, Base, norms_of
 from spaceform.search.filtered.segment import build
 from spaceform.search.filtered.state import State
 from spaceform.search.filtered.storage import Store, open_index, read_record

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from spaceform.errors import InputError
-from spaceform.search.filtered import bitmaps
-from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.state import State
 from spaceform.search.filters import And, Constant, Expr, as_expression
 from spaceform.types import BoolArray, IntArray

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import bitmaps
-from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.types import FloatArray, IntArray
 
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)

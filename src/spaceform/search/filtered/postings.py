@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spaceform.search.attributes import Kind, Schema
-from spaceform.search.filtered import bitmaps
-from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filters import And, Constant, Contains, Expr, IsNull, Not, Or, Predicate
 from spaceform.types import IntArray
 

@@ -10,14 +10,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import bitmaps, planner
-from spaceform.search.filtered.bitmaps import Words
+from spaceform.search.filtered import planner
 from spaceform.search.filtered.calibration import calibrated
-from spaceform.search.filtered.engine import Engine, Found
-from spaceform.search.filtered.layout import Base, Layout, frozen, lay_out
 from spaceform.search.filtered.planner import Costs
 from spaceform.search.filtered.postings import AttributeIndex
-from spaceform.search.filtered.queries import prepare, with_cells
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.engine import Engine, Found
+from spaceform.search.filtered.scan.layout import Base, Layout, frozen, lay_out
+from spaceform.search.filtered.scan.queries import prepare, with_cells
 from spaceform.types import FloatArray, IntArray, Progress, no_progress
 
 

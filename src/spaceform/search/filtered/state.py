@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import bitmaps
-from spaceform.search.filtered.bitmaps import Words
-from spaceform.search.filtered.layout import Base, Layout, frozen, lay_out_tail, norms_of
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.layout import Base, Layout, frozen, lay_out_tail, norms_of
 from spaceform.search.filtered.segment import Segment
 from spaceform.types import BoolArray, IntArray
 

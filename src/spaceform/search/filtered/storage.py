@@ -21,7 +21,6 @@ import pyarrow as pa
 
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.search.filtered.calibration import Subject, timed
-from spaceform.search.filtered.engine import Engine
 from spaceform.search.filtered.journal import (
     DELETE,
     PUT,
@@ -32,9 +31,10 @@ from spaceform.search.filtered.journal import (
     unpack_ids,
     unpack_rows,
 )  # fmt: skip
-from spaceform.search.filtered.layout import Base, Layout, frozen
 from spaceform.search.filtered.planner import Costs, this_machine
 from spaceform.search.filtered.postings import AttributeIndex
+from spaceform.search.filtered.scan.engine import Engine
+from spaceform.search.filtered.scan.layout import Base, Layout, frozen
 from spaceform.search.filtered.segment import PrivateList, Segment
 from spaceform.search.filtered.state import State
 from spaceform.types import IntArray, PathLike

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import kernels, reference
-from spaceform.search.filtered.bitmaps import Words
-from spaceform.search.filtered.layout import METRICS, Base, Layout
-from spaceform.search.filtered.queries import prepare, with_bits, with_cells
+from spaceform.search.filtered.scan import kernels, reference
+from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
+from spaceform.search.filtered.scan.queries import prepare, with_bits, with_cells
 from spaceform.types import FloatArray, IntArray
 
 PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE}

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.cells import assign, k_means
-from spaceform.search.filtered.codes import encode_bits, encode_bytes, random_rotation
+from spaceform.search.filtered.scan.cells import assign, k_means
+from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes, random_rotation
 from spaceform.types import FloatArray, IntArray
 
 METRICS = ("cosine", "euclidean", "ip")

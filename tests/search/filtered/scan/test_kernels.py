@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.search.exact import exact_search
-from spaceform.search.filtered import bitmaps, kernels, reference
-from spaceform.search.filtered.cells import assign, k_means
-from spaceform.search.filtered.codes import encode_bits, encode_bytes, random_rotation, rotated
-from spaceform.search.filtered.layout import METRICS, Base, frozen, lay_out, norms_of
-from spaceform.search.filtered.queries import prepare, with_bits, with_cells
+from spaceform.search.filtered.scan import bitmaps, kernels, reference
+from spaceform.search.filtered.scan.cells import assign, k_means
+from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes, random_rotation, rotated
+from spaceform.search.filtered.scan.layout import METRICS, Base, frozen, lay_out, norms_of
+from spaceform.search.filtered.scan.queries import prepare, with_bits, with_cells
 
 PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE]
 

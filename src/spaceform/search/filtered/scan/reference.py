@@ -7,11 +7,11 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import bitmaps
-from spaceform.search.filtered.bitmaps import Words
-from spaceform.search.filtered.kernels import BITS, CELLS, PRIVATE
-from spaceform.search.filtered.layout import Base, Layout, lane_sum
-from spaceform.search.filtered.queries import PLANES, Asked
+from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE
+from spaceform.search.filtered.scan.layout import Base, Layout, lane_sum
+from spaceform.search.filtered.scan.queries import PLANES, Asked
 from spaceform.types import FloatArray, IntArray
 
 

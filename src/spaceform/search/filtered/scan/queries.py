@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.codes import rotated
-from spaceform.search.filtered.layout import Layout
+from spaceform.search.filtered.scan.codes import rotated
+from spaceform.search.filtered.scan.layout import Layout
 from spaceform.types import FloatArray
 
 PLANES = 4

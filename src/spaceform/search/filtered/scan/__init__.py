@@ -1,0 +1,1 @@
+"""How rows lie in memory and how they are scanned: bitmaps, codes, cells, kernels and the engine over them."""
