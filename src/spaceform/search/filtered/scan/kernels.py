@@ -154,11 +154,10 @@ def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type
     zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)
     ordered = plan in (CELLS, PRIVATE)
     heap = np.flatnonzero(counts)
-    left = len(heap)
+    left, taken = len(heap), 0
     if ordered:
         for top in range(left // 2 - 1, -1, -1):
             _settle(heap, reach, top, left)
-    taken = 0
     while left > 0:
         if ordered:
             cell = heap[0]
