@@ -29,7 +29,7 @@ def binomial_deviance(
     """Return the loss of every pair ``(A, M)``, 0 outside ``mask``.
 
     ``log(1 + exp(-alpha (c - beta)))`` for positives, ``log(1 + exp(alpha neg_cost (c - beta)))`` for negatives.
-    ``closeness (A, M)``; ``targets (A, M)`` bool marks positives. Yi, Lei and Li 2014, equation 3, with the cost of
+    ``closeness (A, M)``; ``targets (A, M)`` bool marks positives. Yi, Lei and Li 2014, with the cost of
     negatives inside the exponent as in the code of ECAML. O(A M).
     """
     scores = alpha * (closeness - beta)

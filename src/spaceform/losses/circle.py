@@ -27,7 +27,7 @@ def circle(
 
     It is 0 where either set is empty. The weights are ``a_n = [c_n + m]_+`` and ``a_p = [1 + m - c_p]_+``; with
     ``fixed_weights`` no gradient flows through them. ``closeness (A, M)`` are cosines; ``targets (A, M)`` bool marks
-    positives; ``mask (A, M)`` bool what counts at all. Sun and others, CVPR 2020, equations 5, 6 and 8. O(A M).
+    positives; ``mask (A, M)`` bool what counts at all. Sun and others, CVPR 2020, the form for pairs. O(A M).
     """
     c = closeness.detach() if fixed_weights else closeness
     far = gamma * (c + margin).clamp(min=0) * (closeness - margin)
@@ -43,8 +43,8 @@ class CircleLoss(PairLoss):
     """Mean of :func:`circle` over the anchors with positives and negatives, on cosines.
 
     Parameters: ``margin`` (0.4) and ``gamma`` (80), the paper's for fine-grained retrieval; 0.25 and 256 for faces,
-    0.25 and 128 for re-identification (section 4.1). ``fixed_weights``: no gradient through the weights of the pairs,
-    as the paper's gradients have it (equation 10); else the gradient is the derivative of the value. ``empty``: see
+    0.25 and 128 for re-identification. ``fixed_weights``: no gradient through the weights of the pairs,
+    as the paper's gradients have it; else the gradient is the derivative of the value. ``empty``: see
     :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
 
     Made for cosines: its optima are 1 + margin and -margin, so no other closeness is offered. Raises ``InputError`` for

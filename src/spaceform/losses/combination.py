@@ -113,7 +113,7 @@ class CrossBatchMemory(Composable, nn.Module):
     """A loss over the batch, plus the same loss between the batch and a memory of earlier batches (XBM).
 
     ``loss(batch) + weight * loss(batch, reference=memory)``, after Wang and others, Cross-Batch Memory for Embedding
-    Learning, CVPR 2020, section 3.3 (algorithm 1) and their code, which keeps the term within the batch. In training
+    Learning, CVPR 2020, algorithm 1 and their code, which keeps the term within the batch. In training
     mode the rows of the batch are then put into the memory. In a distributed run call it with the gathered rows of all
     ranks, as every loss over pairs; so the memories of all ranks stay equal.
 

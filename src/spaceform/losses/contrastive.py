@@ -24,7 +24,7 @@ def contrastive(
     """Return the hinge ``(A, M)`` of every pair: ``[near - c]_+`` for positives, ``[c - far]_+`` for negatives.
 
     It is 0 outside ``mask``. ``closeness (A, M)``, larger is nearer; ``targets (A, M)`` bool, True for positives;
-    ``mask (A, M)`` bool. Hadsell, Chopra and LeCun, CVPR 2006, equation 4, with plain instead of squared hinges. O(A
+    ``mask (A, M)`` bool. Hadsell, Chopra and LeCun, CVPR 2006, with plain instead of squared hinges. O(A
     M).
     """
     hinge = torch.where(targets, near - closeness, closeness - far).clamp(min=0)

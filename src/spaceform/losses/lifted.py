@@ -22,7 +22,7 @@ def generalized_lifted(
     """Return ``(A,)`` of ``[log sum_P exp(near - c) + log sum_N exp(c - far)]_+``, 0 where either set is empty.
 
     ``closeness (A, M)``; ``targets (A, M)`` bool marks positives; ``mask (A, M)`` bool what counts at all. Hermans,
-    Beyer and Leibe 2017, equation 7 (their margin is ``near - far``). O(A M).
+    Beyer and Leibe 2017 (their margin is ``near - far``). O(A M).
     """
     pull = (near - closeness).masked_fill(~(targets & mask), -torch.inf).logsumexp(1)
     push = (closeness - far).masked_fill(targets | ~mask, -torch.inf).logsumexp(1)
@@ -36,8 +36,7 @@ def lifted_structure(
     """Return ``(A,)`` of ``sum_(p in P) [J_ap]_+^2 / 2``.
 
     ``J_ap = log(sum_N(a) exp(c - far) + sum_N(p) exp(c - far)) + near - c_ap``. The negatives of the anchor and of the
-    positive push together, so ``closeness (A, A)`` is that of one set with itself. Song and others, CVPR 2016, equation
-    4. O(A^2).
+    positive push together, so ``closeness (A, A)`` is that of one set with itself. Song and others, CVPR 2016. O(A^2).
     """
     push = (closeness - far).masked_fill(targets | ~mask, -torch.inf).logsumexp(1)
     excess = torch.logaddexp(push[:, None], push[None, :]) + near - closeness

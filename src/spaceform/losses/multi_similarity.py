@@ -29,8 +29,8 @@ def multi_similarity(
     """Return ``(A,)`` of the two soft maxima of :class:`MultiSimilarityLoss`.
 
     ``log(1 + sum_P exp(-alpha (c - base))) / alpha + log(1 + sum_N exp(beta (c - base))) / beta``. ``closeness (A,
-    M)``; ``targets (A, M)`` bool marks positives; ``mask (A, M)`` bool what counts at all. Wang and others, CVPR 2019,
-    equation 15 (their lambda is ``base``). O(A M).
+    M)``; ``targets (A, M)`` bool marks positives; ``mask (A, M)`` bool what counts at all. Wang and others, CVPR 2019
+    (their lambda is ``base``). O(A M).
     """
     near = (-alpha * (closeness - base)).masked_fill(~(targets & mask), -torch.inf)
     far = (beta * (closeness - base)).masked_fill(targets | ~mask, -torch.inf)
@@ -79,8 +79,8 @@ class MultiSimilarityLoss(PairLoss):
     """Mean over all anchors of :func:`multi_similarity`.
 
     Parameters: ``alpha`` (2) and ``beta`` (50), the slopes for positives and negatives, and ``base`` (0.5), the
-    closeness around which they turn (section 4.3 of the paper; Metrix uses 17.97, 75.66 and 0.77). ``epsilon``: mine
-    pairs first (equations 9 and 10; 0.1 in the paper): keep negatives that are nearer than the farthest positive less
+    closeness around which they turn (the settings of the paper; Metrix uses 17.97, 75.66 and 0.77). ``epsilon``: mine
+    pairs first (0.1 in the paper): keep negatives that are nearer than the farthest positive less
     ``epsilon``, and positives that are farther than the nearest negative plus it; None keeps all pairs.
     ``closeness`` (``"dot"``), ``normalize``, ``empty``: see :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
 

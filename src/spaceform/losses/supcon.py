@@ -35,8 +35,8 @@ def supcon(
 class SupConLoss(PairLoss):
     """Mean of :func:`supcon` over the anchors with a positive.
 
-    Parameters: ``temperature`` (0.1, section 4 of the paper) in units of the closeness. ``closeness`` (``"dot"``; minus
-    the distance in a Poincare ball gives the hyperbolic form), ``normalize``, ``empty``: see
+    Parameters: ``temperature`` (0.1, the setting of the paper) in units of the closeness. ``closeness`` (``"dot"``;
+    minus the distance in a Poincare ball gives the hyperbolic form), ``normalize``, ``empty``: see
     :class:`~spaceform.losses.fused.pair_loss.PairLoss`.
 
     With two rows per class (two views of an item) it is NT-Xent. Raises ``InputError`` for bad batches,
