@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,17 +55,23 @@ def read_modules(source: Path = SOURCE) -> dict[str, Module]:
     return modules
 
 
-def internal_imports(module: Module, names: Iterable[str]) -> Iterator[Import]:
-    """Yield the imports of the package's own modules, of which ``names`` are all.
+def internal_imports(module: Module, names: Iterable[str]) -> tuple[Import, ...]:
+    """Return the imports of the package's own modules, of which ``names`` are all.
 
     ``from a import b`` counts as an import of ``a.b`` where that is a module, and of ``a`` where it is not;
     ``import_module("a.b")`` with a literal counts too.
     """
-    known = frozenset(names)
-    for node, at_load in _walk(module.tree):
-        for target in _targets(node, module.name, known):
-            if target in known:
-                yield Import(module.name, target, node.lineno, at_load)
+    return _imports(module, frozenset(names))
+
+
+@cache
+def _imports(module: Module, known: frozenset[str]) -> tuple[Import, ...]:
+    return tuple(
+        Import(module.name, target, node.lineno, at_load)
+        for node, at_load in _walk(module.tree)
+        for target in _targets(node, module.name, known)
+        if target in known
+    )
 
 
 def external_imports(module: Module) -> Iterator[tuple[str, int]]:
