@@ -167,11 +167,9 @@ class LokiClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         weights = self._weights(self.estimator_.predict_proba(X))
-        if self.sq_dist_ is not None:
-            variances = weights @ self.sq_dist_
-        else:
-            variances = self.label_metric_.variances(weights, self.observed_, self.candidates_)
-        scores: FloatArray = -variances
+        table, metric = self.sq_dist_, self.label_metric_
+        chosen = weights @ table if table is not None else metric.variances(weights, self.observed_, self.candidates_)
+        scores: FloatArray = -chosen
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     @available_if(lambda self: hasattr(self.estimator_, "n_features_in_"))
