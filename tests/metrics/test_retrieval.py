@@ -91,9 +91,19 @@ def test_cosine_ignores_length_and_blocks_change_nothing(monkeypatch):
     scaled = X * rng.uniform(0.5, 4, size=(60, 1))
     whole = retrieval(X, y, ks=(1, 4), metric="cosine")
     assert retrieval(scaled, y, ks=(1, 4), metric="cosine") == whole
-    blocks = module.row_blocks
-    monkeypatch.setattr(module, "row_blocks", lambda n, m: blocks(n, m, budget=9_000))
-    assert retrieval(X, y, ks=(1, 4), metric="cosine").map_at_r == pytest.approx(whole.map_at_r)
+    for room in (1, 9_000):
+        monkeypatch.setattr(module, "LIST_BYTES", room)
+        assert retrieval(X, y, ks=(1, 4), metric="cosine").map_at_r == pytest.approx(whole.map_at_r)
+
+
+def test_few_passes_over_a_large_base_and_short_lists(monkeypatch):
+    relevant = np.sort(np.random.default_rng(0).integers(1, 50, size=1_000))
+    queries = np.arange(1_000)
+    assert len(list(module._blocks(queries, relevant, 10))) == 1
+    monkeypatch.setattr(module, "LIST_BYTES", 100 * 50 * module.ENTRY_BYTES)
+    blocks = list(module._blocks(queries, relevant, 10))
+    assert np.array_equal(np.concatenate(blocks), queries)
+    assert all(len(block) * max(10, relevant[block].max()) <= 5_000 for block in blocks)
 
 
 def test_perfect_and_hopeless():

@@ -11,8 +11,11 @@ from numpy.typing import ArrayLike
 from spaceform.checks import check_choice, check_integer, check_labels, check_matrix
 from spaceform.errors import InputError
 from spaceform.ops.neighbors import METRICS, nearest_neighbors
-from spaceform.ops.pairs import l2_normalize, row_blocks
+from spaceform.ops.pairs import BLOCK_BYTES, l2_normalize
 from spaceform.types import BoolArray, FloatArray, IntArray
+
+LIST_BYTES, ENTRY_BYTES = BLOCK_BYTES, 48
+"""Room for the lists of neighbours of a block of queries; an entry is an index, a distance, a label and the counts."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def retrieval(
     queries = queries[np.argsort(relevant[queries], kind="stable")]
     found = dict.fromkeys(wanted, 0)
     precision = average = 0.0
-    for block in _blocks(queries, relevant, len(base)):
+    for block in _blocks(queries, relevant, max(wanted, default=1)):
         longest = int(relevant[block].max())
         hits = _hits(rows, base, labels, base_labels, block, max([longest, *wanted]), within=within)
         for k in wanted:
@@ -135,9 +138,19 @@ def _relevant(labels: np.ndarray, base_labels: np.ndarray) -> IntArray:
     return np.where(names[at] == labels, counts[at], 0).astype(np.int64)
 
 
-def _blocks(queries: IntArray, relevant: IntArray, m: int) -> Iterator[IntArray]:
-    for block in row_blocks(len(queries), 3 * m):
-        yield queries[block]
+def _blocks(queries: IntArray, relevant: IntArray, k: int) -> Iterator[IntArray]:
+    """Yield queries, sorted by R, in blocks whose lists of neighbours (at least ``k`` long) stay within the budget.
+
+    The blocks of distances are the search's own affair: with a million rows few rows fit into one of those, but
+    every call of the search passes once over the base, so it is asked for many queries at a time.
+    """
+    start = 0
+    while start < len(queries):
+        longest = np.maximum(relevant[queries[start:]], k)  # rising, so is the room for the first rows together
+        room = longest * np.arange(1, len(longest) + 1) * ENTRY_BYTES
+        size = max(1, int(np.searchsorted(room, LIST_BYTES, side="right")))
+        yield queries[start : start + size]
+        start += size
 
 
 def _hits(
