@@ -17,12 +17,12 @@ Curve = Callable[[torch.Tensor], torch.Tensor]
 
 @final
 class GenericPairLoss(nn.Module):
-    """``tau(sigma_pos(sum y rho_pos(s)) + sigma_neg(sum (1 - y) rho_neg(s)))`` for every anchor (Metrix).
+    """``outer(sigma_pos(sum y rho_pos(s)) + sigma_neg(sum (1 - y) rho_neg(s)))`` for every anchor (Metrix).
 
     A pair with label y between 0 and 1 counts as a positive by the part y and as a negative by the rest. With labels
     0 and 1 the forms below are the usual losses.
 
-    Parameters: ``rho_pos`` falling and ``rho_neg`` rising in the closeness, ``sigma_pos``, ``sigma_neg`` and ``tau``,
+    Parameters: ``rho_pos`` falling and ``rho_neg`` rising in the closeness, ``sigma_pos``, ``sigma_neg`` and ``outer``,
     functions of tensors. ``exponential``: the rho are exponents, and the sigma are given the logarithm of the sum of
     exponentials (-inf for an empty one), which is formed without overflow. ``needs_both``: an anchor with an empty
     side has loss 0, for forms that take the logarithm of a sum.
@@ -42,13 +42,13 @@ class GenericPairLoss(nn.Module):
         rho_neg: Curve,
         sigma_pos: Curve,
         sigma_neg: Curve,
-        tau: Curve = torch.nn.Identity(),  # noqa: B008  # it has no state
+        outer: Curve = torch.nn.Identity(),  # noqa: B008  # it has no state
         exponential: bool = False,
         needs_both: bool = False,
     ) -> None:
         super().__init__()
         self.rho_pos, self.rho_neg = rho_pos, rho_neg
-        self.sigma_pos, self.sigma_neg, self.tau = sigma_pos, sigma_neg, tau
+        self.sigma_pos, self.sigma_neg, self.outer = sigma_pos, sigma_neg, outer
         self.exponential = exponential
         self.needs_both = needs_both
 
@@ -63,10 +63,10 @@ class GenericPairLoss(nn.Module):
         pull = self._sum(self.rho_pos(closeness), y, mask)
         push = self._sum(self.rho_neg(closeness), 1 - y, mask)
         if not self.needs_both:
-            return self.tau(self.sigma_pos(pull) + self.sigma_neg(push))
+            return self.outer(self.sigma_pos(pull) + self.sigma_neg(push))
         both = ((y > 0) & mask).any(1) & ((y < 1) & mask).any(1)
         pull, push = torch.where(both, pull, 0), torch.where(both, push, 0)
-        return torch.where(both, self.tau(self.sigma_pos(pull) + self.sigma_neg(push)), 0)
+        return torch.where(both, self.outer(self.sigma_pos(pull) + self.sigma_neg(push)), 0)
 
     def _sum(self, rho: torch.Tensor, parts: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         if self.exponential:
@@ -127,7 +127,7 @@ def lifted_form(margin: float = 0.5) -> GenericPairLoss:
         rho_neg=lambda s: s - margin,
         sigma_pos=nn.Identity(),
         sigma_neg=nn.Identity(),
-        tau=torch.relu,
+        outer=torch.relu,
         exponential=True,
         needs_both=True,
     )

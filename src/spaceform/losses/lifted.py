@@ -43,28 +43,8 @@ def lifted_structure(
     return (excess.clamp(min=0) ** 2 / 2).masked_fill(~(targets & mask), 0).sum(1)
 
 
-class _LiftedLoss(PairLoss):
-    """Margins of the two forms."""
-
-    def __init__(
-        self,
-        *,
-        positive_margin: float | None = None,
-        negative_margin: float | None = None,
-        closeness: str | Geometry = "distance",
-        normalize: bool = True,
-        empty: str = "raise",
-    ) -> None:
-        super().__init__(closeness=closeness, normalize=normalize, empty=empty)
-        self._near, self._far = check_margins(self.closeness, positive_margin, negative_margin)
-
-    def extra_repr(self) -> str:
-        """Return the settings, for ``repr``."""
-        return f"positives at {self._near}, negatives at {self._far}"
-
-
 @final
-class GeneralizedLiftedLoss(_LiftedLoss):
+class GeneralizedLiftedLoss(PairLoss):
     """Mean over anchors of ``[log sum_P exp(D - positive_margin) + log sum_N exp(negative_margin - D)]_+``.
 
     Only anchors with positives and negatives count. Parameters: ``positive_margin`` (0) and ``negative_margin`` (1) are
@@ -82,6 +62,18 @@ class GeneralizedLiftedLoss(_LiftedLoss):
     0.8711
     """
 
+    def __init__(
+        self,
+        *,
+        positive_margin: float | None = None,
+        negative_margin: float | None = None,
+        closeness: str | Geometry = "distance",
+        normalize: bool = True,
+        empty: str = "raise",
+    ) -> None:
+        super().__init__(closeness=closeness, normalize=normalize, empty=empty)
+        self._near, self._far = check_margins(self.closeness, positive_margin, negative_margin)
+
     def _weigher(self, batch: Batch, sweep: Sweep) -> Weigh:
         def weigh(block: Block) -> tuple[torch.Tensor, torch.Tensor]:
             near, far = block.split()
@@ -97,9 +89,13 @@ class GeneralizedLiftedLoss(_LiftedLoss):
 
         return weigh
 
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"positives at {self._near}, negatives at {self._far}"
+
 
 @final
-class LiftedStructureLoss(_LiftedLoss):
+class LiftedStructureLoss(PairLoss):
     """Mean over ordered positive pairs of ``[J_ap]_+^2 / 2``: a pair against the negatives of both its rows.
 
     ``J_ap = log(sum_N(a) exp(negative_margin - D) + sum_N(p) exp(negative_margin - D)) + D_ap - positive_margin``.
@@ -118,6 +114,18 @@ class LiftedStructureLoss(_LiftedLoss):
     >>> round(float(LiftedStructureLoss()(batch, torch.tensor([0, 0, 1]))), 4)  # (0.7443 + 0.8944)^2 / 2
     1.3428
     """
+
+    def __init__(
+        self,
+        *,
+        positive_margin: float | None = None,
+        negative_margin: float | None = None,
+        closeness: str | Geometry = "distance",
+        normalize: bool = True,
+        empty: str = "raise",
+    ) -> None:
+        super().__init__(closeness=closeness, normalize=normalize, empty=empty)
+        self._near, self._far = check_margins(self.closeness, positive_margin, negative_margin)
 
     def _weigher(self, batch: Batch, sweep: Sweep) -> Weigh:
         within = batch.items is not None
@@ -170,3 +178,7 @@ class LiftedStructureLoss(_LiftedLoss):
         active = excess > 0  # elsewhere both soft maxima may be empty
         to_anchor = torch.where(active, excess * (anchor - joint).exp(), 0)
         return excess, to_anchor, excess - to_anchor
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"positives at {self._near}, negatives at {self._far}"

@@ -46,7 +46,7 @@ def _with_target(cosines: torch.Tensor, labels: torch.Tensor, target: torch.Tens
 
 
 def weigh_softmax(
-    cosines: torch.Tensor, labels: torch.Tensor, target: torch.Tensor, slope: torch.Tensor, scale: float
+    cosines: torch.Tensor, labels: torch.Tensor, *, target: torch.Tensor, slope: torch.Tensor, scale: float
 ) -> torch.Tensor:
     """Overwrite ``cosines (r, C)`` by the derivatives of the cross-entropies ``(r,)``, which are returned.
 
@@ -82,7 +82,7 @@ class NormalizedSoftmaxLoss(ClassLoss):
 
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         own = cosines.gather(1, labels)
-        return weigh_softmax(cosines, labels, own, torch.ones_like(own), 1 / self.temperature)
+        return weigh_softmax(cosines, labels, target=own, slope=torch.ones_like(own), scale=1 / self.temperature)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
@@ -112,7 +112,7 @@ class CosFaceLoss(ClassLoss):
 
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         own = cosines.gather(1, labels)
-        return weigh_softmax(cosines, labels, own - self.margin, torch.ones_like(own), self.scale)
+        return weigh_softmax(cosines, labels, target=own - self.margin, slope=torch.ones_like(own), scale=self.scale)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
@@ -148,7 +148,7 @@ class ArcFaceLoss(ClassLoss):
         turn, shift = math.cos(self.margin), math.sin(self.margin)
         target = torch.where(inside, own * turn - sine * shift, own - self.margin * shift)
         slope = torch.where(inside, turn + own / sine.clamp_(min=LEAST_SINE[own.dtype]) * shift, 1)
-        return weigh_softmax(cosines, labels, target, slope, self.scale)
+        return weigh_softmax(cosines, labels, target=target, slope=slope, scale=self.scale)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

@@ -73,7 +73,7 @@ class ProxyNCALoss(ClassLoss):
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         own, scale = cosines.gather(1, labels), 2 * self.scale
         if self.own_in_sum:
-            return weigh_softmax(cosines, labels, own, torch.ones_like(own), scale)
+            return weigh_softmax(cosines, labels, target=own, slope=torch.ones_like(own), scale=scale)
         cosines.scatter_(1, labels, -torch.inf)
         total, log_total = exponentiate(cosines, scale)
         cosines.mul_(scale / total).scatter_(1, labels, -scale)
@@ -208,7 +208,7 @@ class SoftTripleLoss(ClassLoss):
         # d score / d cosine = share (1 + (cosine - score) / gamma)
         grouped.sub_(scores[:, None]).div_(self.gamma).add_(1).mul_(shares)
         own = scores.gather(1, labels)
-        values = weigh_softmax(scores, labels, own - self.margin, torch.ones_like(own), self.scale)
+        values = weigh_softmax(scores, labels, target=own - self.margin, slope=torch.ones_like(own), scale=self.scale)
         grouped.mul_(scores[:, None])
         return values
 
