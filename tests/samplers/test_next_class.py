@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spaceform.errors import InputError
 from spaceform.geometry import EmbeddingMetric, GraphMetric, TreeMetric
-from spaceform.ops.locus import locus
+from spaceform.geometry.locus import locus
 from spaceform.samplers.next_class import NextClassSelector
 
 
