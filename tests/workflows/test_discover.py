@@ -105,6 +105,13 @@ def test_labels_of_rows_outside_a_filter_only_score(space):
     np.testing.assert_array_equal(blind.space.column("discovered"), found.space.column("discovered"))
 
 
+def test_a_number_at_the_end_of_the_range_is_not_settled(space):
+    short = discover(space, method="ncd-kmeans", **{**SETTINGS, "k_max": 3})
+    assert short.n_novel == 3
+    assert "not settled" in short.notes[0]
+    assert discover(space, method="ncd-kmeans", **SETTINGS).notes == ()
+
+
 def test_tuning_chooses_settings_and_is_told(space):
     seen = []
     found = discover(space, method="pbn", n_novel=3, hide=0.4, epochs=6, progress=lambda task, *_: seen.append(task))

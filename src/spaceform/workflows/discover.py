@@ -113,6 +113,8 @@ def discover(
     if chosen == "pbn" and tune and len(known_codes) >= MIN_TUNED:
         tuned = _tune(X, y, epochs=epochs, seed=seed, progress=progress)
     labels, latent, sweep = _fit(chosen, X, y, settings, {**tuned, "epochs": epochs}, progress)
+    if sweep is not None and len(sweep.ks) > 1 and sweep.best == sweep.ks[-1]:
+        notes.append(f"the index still rises at {sweep.best} classes, the most considered: their number is not settled")
     found = labels[novel]
     rows = np.flatnonzero(novel)
     made, confidence = describe(opened, rows, latent[novel], found=found, label=label or opened.label, seed=seed)
