@@ -57,7 +57,7 @@ def oscr_curve(known: ArrayLike, correct: ArrayLike, unknown: ArrayLike) -> tupl
     """Return false acceptance ``(k,)`` and correct classification ``(k,)``, both rising, over all thresholds.
 
     At a threshold, the share of ``unknown`` rows that score at or above it, and the share of known rows that do and are
-    ``correct (n,)`` (Dhamija and others, NeurIPS 2018, equation 6). The first point is (0, 0), the last (1, accuracy).
+    ``correct (n,)`` (Dhamija and others, NeurIPS 2018). The first point is (0, 0), the last (1, accuracy).
     O((n + m) log(n + m)).
     """
     accepted, rejected = _scores(known, "known"), _scores(unknown, "unknown")

@@ -95,7 +95,7 @@ def lay_out(
     chosen = np.arange(len(base.ids)) if where is None else where
     rows, norms = (base.rows, base.norms) if where is None else (base.rows[where], base.norms[where])
     centre = rows.mean(axis=0, dtype=np.float64) if metric == "euclidean" else np.zeros(rows.shape[1])
-    view = screened(rows, norms, metric, centre)
+    view = screened(rows, norms, metric=metric, centre=centre)
     count = n_cells or max(1, min(int(4 * np.sqrt(len(rows))), len(rows) // 16))
     centroids = k_means(view, min(count, len(rows)), generator)
     cell = assign(view, centroids)
@@ -117,7 +117,7 @@ def lay_out(
 
 def lay_out_tail(base: Base, metric: str, like: Layout) -> Layout:
     """Encode rows in the frame of another layout, as one cell without 1-bit codes; O(n d)."""
-    view = screened(base.rows, base.norms, metric, like.centre)
+    view = screened(base.rows, base.norms, metric=metric, centre=like.centre)
     frame = (like.minima, like.steps, like.centre)
     flat = np.zeros((1, view.shape[1]), np.float32)
     layout = _coded(
@@ -127,7 +127,7 @@ def lay_out_tail(base: Base, metric: str, like: Layout) -> Layout:
     return frozen(layout._replace(level=_level(view, metric)))
 
 
-def screened(rows: FloatArray, norms: FloatArray, metric: str, centre: FloatArray) -> NDArray[np.float32]:
+def screened(rows: FloatArray, norms: FloatArray, *, metric: str, centre: FloatArray) -> NDArray[np.float32]:
     """Return rows in the space in which closeness is screened, rounded to float32."""
     if metric == "cosine":
         return (rows / norms[:, None]).astype(np.float32)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
-from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE
 from spaceform.search.filtered.scan.layout import Base, Layout, lane_sum
 from spaceform.search.filtered.scan.queries import PLANES, Asked
@@ -33,11 +33,9 @@ class _Best:
             self.limit = -worst * worst * (1 + 1e-12) if self.metric == 1 else worst
 
 
-def search(
-    plan: int, metric: int, words: Words, counts: IntArray, base: Base, layout: Layout, asked: Asked,
-    first: int, last: int, scores: FloatArray, ids: IntArray, seen: IntArray,
-) -> None:  # fmt: skip
-    """Do what the kernel of this name does."""
+def search(*arguments: Any) -> None:
+    """Do what the kernel of this name does, given what it is given, in its order: kernels know no keywords."""
+    plan, metric, words, counts, base, layout, asked, first, last, scores, ids, seen = arguments
     passing = bitmaps.unpack(words, len(base.ids))
     for i in range(first, last):
         best = _Best(scores.shape[1], metric)
