@@ -14,6 +14,7 @@ LAYERS = (
     ("ops",),
     ("losses", "miners", "samplers", "heads", "clustering", "metrics", "data", "space"),
     ("nets", "training", "search", "tables"),
+    ("encoders",),
     ("methods",),
     ("claims", "workflows"),
     ("report", "serve"),

@@ -25,6 +25,7 @@ LIBRARY = (
     "metrics",
     "nets",
     "tables",
+    "encoders",
     "methods",
 )
 """Packages whose classes are under contract."""

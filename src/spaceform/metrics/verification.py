@@ -232,7 +232,8 @@ def _best(values: FloatArray, truth: BoolArray) -> float:
     ordered, right = values[order], np.where(truth[order], 1, -1)
     # after the k nearest pairs are accepted: same ones among them are right, different ones wrong
     gains = np.concatenate([[0], np.cumsum(right)])
-    ends = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])  # equal distances are accepted together
+    # equal distances are accepted together, and a distance of 0 by every threshold
+    ends = np.concatenate([[ordered[0] > 0], ordered[1:] > ordered[:-1], [True]])
     gains = np.where(ends, gains, gains.min() - 1)
     first = int(gains.argmax())
     upper = float(ordered[first]) if first < len(ordered) else float(ordered[-1])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from spaceform import papers
+from spaceform.encoders.abstract import AbstractEncoder
+from spaceform.encoders.learner import MetricLearner
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.types import FloatArray, Progress
 
@@ -42,9 +45,28 @@ def open_encoder(space: Path) -> Encoder | None:
         kind = json.loads(record.read_text())["kind"]
     except (ValueError, KeyError, TypeError) as error:
         raise SpaceFormatError(f"{record} can't be read: {error}") from error
-    if kind not in _LOADERS:
-        raise SpaceFormatError(f"{record} is of kind {kind!r}; this version knows {', '.join(_LOADERS)}")
-    return _LOADERS[kind](space / FOLDER)
+    encoder: Encoder = _class_of(kind, record).load(space / FOLDER)
+    return encoder
+
+
+def _class_of(kind: str, record: Path) -> Any:
+    """Return the class of a saved encoder: of texts, the learner of any loss, or that of a paper's method."""
+    if kind == "text":
+        from spaceform.nets.text import TextEncoder
+
+        return TextEncoder
+    if kind == MetricLearner.KIND:
+        return MetricLearner
+    if kind in {paper.slug for paper in papers.all_papers()}:
+        paper = papers.load(kind)
+        module = importlib.import_module(f"spaceform.methods.{paper.purpose}.{paper.module}")
+        own = [
+            value for value in vars(module).values() if inspect.isclass(value) and issubclass(value, AbstractEncoder)
+        ]
+        for found in own:
+            if getattr(found, "KIND", "") == kind:
+                return found
+    raise SpaceFormatError(f"{record} is of kind {kind!r}, which this version does not know")
 
 
 def custom_encoder(address: str) -> Encoder:
@@ -61,19 +83,3 @@ def custom_encoder(address: str) -> Encoder:
         raise InputError("encoder", got=type(made).__name__, expected=f"an object with encode(items) from {address}")
     encoder: Encoder = made
     return encoder
-
-
-def _text(folder: Path) -> Encoder:
-    from spaceform.nets.text import TextEncoder
-
-    return TextEncoder.load(folder)
-
-
-def _facenet(folder: Path) -> Encoder:
-    from spaceform.methods.metric_learning.facenet import FaceNet
-
-    encoder: Encoder = FaceNet.load(folder)
-    return encoder
-
-
-_LOADERS: dict[str, Callable[[Path], Encoder]] = {"text": _text, "facenet": _facenet}

@@ -1,0 +1,59 @@
+"""Batches of labelled pictures or vectors as a pure function of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spaceform.nets.inputs import as_tensor
+from spaceform.rng import derive_seed, torch_generator
+from spaceform.training.augment import jitter
+
+
+class LabelledBatch(NamedTuple):
+    """Inputs ``(B, ...)`` float32, labels ``(B,)`` int64, and the generator of the draws of this step."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    generator: torch.Generator
+
+
+class LabelledBatches:
+    """The rows that a sampler draws at each step, as tensors; pictures are changed a little with ``augment``.
+
+    Parameters: ``inputs`` as :func:`spaceform.nets.inputs.check_inputs` returns them, ``codes (n,)`` int64, ``sampler``
+    from the step to row numbers, ``seed`` of augmentation and draws. ``batches(step)`` depends on seed and step alone.
+
+    >>> batches = LabelledBatches(np.eye(3, dtype=np.float32), np.arange(3), lambda step: np.array([step, 2]), seed=0)
+    >>> batches(1).labels
+    tensor([1, 2])
+    """
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        codes: NDArray[np.int64],
+        sampler: Callable[[int], NDArray[np.int64]],
+        *,
+        augment: bool = False,
+        seed: int,
+    ) -> None:
+        self.inputs, self.labels, self.sampler = inputs, torch.from_numpy(codes), sampler
+        self.augment, self.seed = augment and inputs.ndim == 4, seed
+
+    def __call__(self, step: int) -> LabelledBatch:
+        """Return the batch of ``step`` (0-based), on the device that training runs on."""
+        rows = self.sampler(step)
+        generator = torch_generator(derive_seed(self.seed, "draws", step))
+        inputs = as_tensor(self.inputs[rows])
+        inputs = jitter(inputs, generator) if self.augment else inputs
+        return LabelledBatch(inputs.to(device()), self.labels[rows].to(device()), generator)
+
+
+def device() -> torch.device:
+    """Return the first CUDA device where there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,33 @@
+"""Optimisers by name, each with the schedule that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from spaceform.checks import check_choice, check_real
+
+LEARNING_RATES = {"adam": 2e-3, "adagrad": 0.05}
+"""Defaults: for Adam what suited small convolutional nets, for AdaGrad FaceNet's (section 3)."""
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter] | Iterable[Mapping[str, Any]], *, rate: float | None, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return the optimiser and its schedule over ``steps`` steps.
+
+    ``"adam"`` has one rise and fall of the rate (1cycle); ``"adagrad"`` falls to a tenth for the last fifth, as FaceNet
+    lowers it "to finalize the model". ``parameters`` as torch takes them; groups may have their own ``lr``, which
+    rises and falls alike. ``rate`` None takes the default. Raises ``InputError`` for other names and rates <= 0.
+    """
+    check_choice(name, "optimizer", tuple(LEARNING_RATES))
+    top = check_real(LEARNING_RATES[name] if rate is None else rate, "learning_rate", low=0, open_ends=True)
+    if name == "adam":
+        adam = torch.optim.Adam(parameters, lr=top)  # type: ignore[arg-type]
+        tops = [group["lr"] for group in adam.param_groups]
+        return adam, torch.optim.lr_scheduler.OneCycleLR(adam, tops, total_steps=max(steps, 2), cycle_momentum=False)
+    adagrad = torch.optim.Adagrad(parameters, lr=top)  # type: ignore[arg-type]
+    return adagrad, torch.optim.lr_scheduler.MultiStepLR(adagrad, [max(1, round(0.8 * steps))], gamma=0.1)

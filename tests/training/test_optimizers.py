@@ -1,0 +1,41 @@
+"""Optimisers by name: the rates over the steps, groups with their own, and what is refused."""
+
+import pytest
+import torch
+
+from spaceform.errors import InputError
+from spaceform.training.optimizers import make_optimizer
+
+
+def rates(name, groups, *, rate, steps):
+    optimizer, schedule = make_optimizer(name, groups, rate=rate, steps=steps)
+    seen = []
+    for _ in range(steps):
+        seen.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        schedule.step()
+    return seen
+
+
+def weight():
+    return torch.nn.Parameter(torch.ones(1))
+
+
+def test_adam_rises_to_the_rate_and_falls_and_groups_keep_their_ratio():
+    seen = rates("adam", [{"params": [weight()]}, {"params": [weight()], "lr": 1.0}], rate=0.01, steps=40)
+    first = [own for own, _ in seen]
+    assert max(first) == pytest.approx(0.01, rel=0.01)
+    assert first[0] < 0.001
+    assert first[-1] < 0.001
+    assert all(other == pytest.approx(100 * own) for own, other in seen)
+
+
+def test_adagrad_falls_to_a_tenth_for_the_last_fifth():
+    seen = [own for (own,) in rates("adagrad", [weight()], rate=None, steps=10)]
+    assert seen == pytest.approx([0.05] * 8 + [0.005] * 2)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("sgd", 0.1), ("adam", 0.0), ("adam", float("nan"))])
+def test_other_names_and_rates_are_refused(name, rate):
+    with pytest.raises(InputError):
+        make_optimizer(name, [weight()], rate=rate, steps=3)
