@@ -138,12 +138,14 @@ def make_run(folder=None, kill_at=None, **options):
         with torch.no_grad():
             return model(X)
 
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     history = train(
         model,
         loss_step,
         lambda step: step,
         steps=400,
-        optimizer=torch.optim.Adam(model.parameters(), lr=0.05),
+        optimizer=optimizer,
+        schedule=torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.98),  # what does not move has a plateau anywhere
         callbacks=[monitor.callback(embed, every=5)],
         checkpoint=Checkpoint(folder=folder, every=7, settings={}) if folder else None,
     )
