@@ -1,0 +1,4 @@
+"""Hyperspherical novelty."""
+
+from spaceform.heads.normalized_linear import NormalizedLinear
+from spaceform.heads.novel_classes import NovelClassClassifier
