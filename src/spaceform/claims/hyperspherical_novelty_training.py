@@ -1,4 +1,4 @@
-"""Networks for the claim of hyperspherical novelty: one backbone, the same steps and rows per step, different losses."""
+"""Networks for the claim of hyperspherical novelty: one backbone, the same steps and rows per step, several losses."""
 
 from __future__ import annotations
 
