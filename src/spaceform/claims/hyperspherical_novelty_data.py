@@ -48,43 +48,50 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
     return Task(check_inputs(X), y, split)
 
 
-def digit_tasks(seed: int, context: Context) -> list[Task]:
-    """Return the tutorial's pair of novel digits (8 and 9) and this seed's fifth of the other 44, 100 rows judged each.
+def digit_tasks(name: str, seed: int, context: Context) -> list[Task]:
+    """Return the tutorial's pair of novel digits (8 and 9) and, of MNIST, this seed's fifth of the other 44.
 
-    Five seeds from 0 see all 45 pairs.
+    ``name`` is a data set of ten digits; a fifth of the rows is judged. Five seeds from 0 see all 45 pairs of MNIST;
+    of other digits there is the tutorial's pair only.
     """
-    digits = data.load("mnist-5k", progress=context.progress)
-    X = check_inputs(digits.X / 255)
-    others = [pair for pair in PAIRS if pair != (8, 9)]
-    tasks = []
-    for pair in [(8, 9), *others[seed % 5 :: 5]]:
-        rank = np.argsort(np.isin(np.arange(10), pair), kind="stable").argsort()
-        y = rank[digits.y]  # base digits get 0 to 7, novel ones 8 and 9
-        held_out = np.arange(len(y)) % 500 >= 400  # rows are sorted by digit
-        novel = y >= 8
-        tasks.append(
-            Task(
-                X,
-                y,
-                ClassSplit(
-                    base=np.arange(8),
-                    novel=np.array([8, 9]),
-                    train=np.flatnonzero(~novel & ~held_out),
-                    support=np.flatnonzero(novel & ~held_out),
-                    joint=np.flatnonzero(held_out),
-                    disjoint=np.flatnonzero(novel & held_out),
-                ),
-            )
-        )
-    return tasks
+    digits = data.load(name, progress=context.progress)
+    X = check_inputs(digits.X / digits.X.max())
+    others = [pair for pair in PAIRS if pair != (8, 9)] if name == "mnist-5k" else []
+    place = np.zeros(len(X), dtype=np.int64)  # of a row among those of its digit
+    for digit in range(10):
+        place[digits.y == digit] = np.arange(np.count_nonzero(digits.y == digit))
+    held_out = place % 5 == 4
+    return [_pair(X, digits.y, pair, held_out) for pair in [(8, 9), *others[seed % 5 :: 5]]]
 
 
-def clothes(context: Context) -> tuple[np.ndarray, IntArray, BoolArray]:
-    """Return pictures ``(n, 784)`` of T-shirts (0) and trousers (1) of Fashion-MNIST, and which are test rows."""
+def foreign_pair(name: str, context: Context) -> tuple[np.ndarray, IntArray, BoolArray]:
+    """Return pictures as rows, their two classes, and which are test rows: of another kind than the digits ``name``.
+
+    T-shirts and trousers of Fashion-MNIST for MNIST, as in the tutorial; digits drawn white on black for others.
+    """
+    if name != "mnist-5k":
+        found = data.load(name, progress=context.progress)
+        rows = np.flatnonzero(found.y < 2)
+        return check_inputs(1 - found.X[rows] / found.X.max()), found.y[rows], np.arange(len(rows)) % 5 == 4
     found = data.load("fashion-mnist", progress=context.progress)
     rows = np.flatnonzero(found.y < 2)
     test = np.asarray(found.attributes["split"])[rows] == "test"
     return check_inputs(found.X[rows].reshape(len(rows), -1) / 255), found.y[rows], test
+
+
+def _pair(X: np.ndarray, digits: IntArray, pair: tuple[int, int], held_out: BoolArray) -> Task:
+    rank = np.argsort(np.isin(np.arange(10), pair), kind="stable").argsort()
+    y = rank[digits]  # base digits get 0 to 7, novel ones 8 and 9
+    novel = y >= 8
+    split = ClassSplit(
+        base=np.arange(8),
+        novel=np.array([8, 9]),
+        train=np.flatnonzero(~novel & ~held_out),
+        support=np.flatnonzero(novel & ~held_out),
+        joint=np.flatnonzero(held_out),
+        disjoint=np.flatnonzero(novel & held_out),
+    )
+    return Task(X, y, split)
 
 
 def _glyphs(settings: Mapping[str, Any], context: Context) -> tuple[np.ndarray, IntArray, BoolArray]:

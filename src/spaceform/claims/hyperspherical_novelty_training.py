@@ -49,7 +49,9 @@ class PlainLinear(nn.Module):
     with ``unit_weight``.
     """
 
-    def __init__(self, width: int, n_classes: int, *, unit_rows: bool, unit_weight: bool, bias: bool, scale: float):
+    def __init__(
+        self, width: int, n_classes: int, *, unit_rows: bool, unit_weight: bool, bias: bool, scale: float
+    ) -> None:
         super().__init__()
         self.linear = nn.Linear(width, n_classes, bias=bias)
         self.unit_rows, self.unit_weight, self.scale = unit_rows, unit_weight, scale
@@ -62,7 +64,7 @@ class PlainLinear(nn.Module):
         return logits
 
 
-def fit(kind: str, task: Task, options: Mapping[str, Any], seed: int, progress: Progress) -> Trained:
+def fit(kind: str, task: Task, options: Mapping[str, Any], *, seed: int, progress: Progress) -> Trained:
     """Train a network on the base classes of ``task`` with the loss named ``kind``.
 
     ``options``: ``net``, ``dim``, ``scale``, ``batch``, ``classes`` and ``samples`` (of a batch for losses over pairs),
@@ -72,7 +74,11 @@ def fit(kind: str, task: Task, options: Mapping[str, Any], seed: int, progress: 
     X, y = task.X[task.split.train], np.searchsorted(task.split.base, task.y[task.split.train])
     net = _net(options, tuple(X.shape[1:]), seed)
     head = _head(kind, options, len(task.split.base), seed)
-    loss = {"triplet": TripletLoss(mining=Mining.parse("semi_hard")), "contrastive": ContrastiveLoss()}.get(kind)
+    losses: dict[str, nn.Module] = {
+        "triplet": TripletLoss(mining=Mining.parse("semi_hard")),
+        "contrastive": ContrastiveLoss(),
+    }
+    loss = losses.get(kind)
     per_epoch = max(1, len(X) // options["batch"])
     model = nn.ModuleDict({"net": net, "head": head}).to(_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=options["learning_rates"][kind])
@@ -130,13 +136,13 @@ def _head(kind: str, options: Mapping[str, Any], n_classes: int, seed: int) -> A
 
 def _rows(head: nn.Module) -> tuple[FloatArray, FloatArray]:
     """Return the class rows as the head uses them, and their bias."""
-    if isinstance(head, nn.Identity):
-        return np.empty((0, 0)), np.empty(0)
     if isinstance(head, NormalizedLinear):
         weight, bias = head.weight, None
+    elif isinstance(head, PlainLinear):
+        weight, bias = head.linear.weight, head.linear.bias
+        weight = normalize(weight, dim=1) if head.unit_weight else weight
     else:
-        weight, bias = head.linear.weight, head.linear.bias  # type: ignore[union-attr,assignment]
-        weight = normalize(weight, dim=1) if head.unit_weight else weight  # type: ignore[arg-type]
+        return np.empty((0, 0)), np.empty(0)
     found = weight.detach().cpu().double().numpy()
     return found, np.zeros(len(found)) if bias is None else bias.detach().cpu().double().numpy()
 

@@ -268,7 +268,10 @@ class HypersphericalEncoder(AbstractEncoder):
         last = [value for module in linear for value in module.parameters()]
         chosen = {id(value) for value in last}
         others = [value for value in self.net_.parameters() if id(value) not in chosen]
-        groups = [{"params": last, "weight_decay": strength}, {"params": [*others, *self.head_.parameters()]}]
+        groups: list[dict[str, Any]] = [
+            {"params": last, "weight_decay": strength},
+            {"params": [*others, *self.head_.parameters()]},
+        ]
         return [group for group in groups if group["params"]]
 
 
