@@ -12,8 +12,8 @@ from torch.utils.hooks import RemovableHandle
 
 from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
+from spaceform.heads.resultants import concentrations, mean_directions
 from spaceform.ops.pairs import l2_normalize
-from spaceform.ops.resultants import concentrations, mean_directions
 from spaceform.rng import torch_generator
 
 CONSTRAINTS = ("reparam", "project")

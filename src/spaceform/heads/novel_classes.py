@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from spaceform.checks import check_labels, check_matrix, check_real, check_rows
 from spaceform.errors import InputError
+from spaceform.heads.resultants import concentrations, mean_directions, resultants
 from spaceform.ops.pairs import l2_normalize, row_blocks
-from spaceform.ops.resultants import concentrations, mean_directions, resultants
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 _TEXT = "USO"  # kinds of dtypes

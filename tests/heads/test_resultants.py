@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.errors import InputError
-from spaceform.ops.resultants import concentrations, mean_directions, resultants
+from spaceform.heads.resultants import concentrations, mean_directions, resultants
 
 
 def rows_and_codes(seed=0, n=40, classes=4):
