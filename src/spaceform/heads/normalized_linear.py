@@ -55,7 +55,7 @@ class NormalizedLinear(nn.Module):
     2
     >>> query = torch.tensor([[0.5, 0.75**0.5]])  # at 60 degrees
     >>> [round(p, 5) for p in head(query).softmax(1)[0].tolist()]
-    [0.00929, 0.00929, 0.98141]
+    [0.0093, 0.0093, 0.98141]
     """
 
     scale: torch.Tensor
