@@ -131,7 +131,11 @@ class NormalizedLinear(nn.Module):
 
     def project_after(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
         """Call :meth:`project_` after every step of ``optimizer``; the handle's ``remove()`` ends it."""
-        return optimizer.register_step_post_hook(lambda *_: self.project_() and None)
+
+        def project(*_: object) -> None:
+            self.project_()
+
+        return optimizer.register_step_post_hook(project)
 
     @torch.no_grad()
     def add_class(self, support: torch.Tensor) -> int:
