@@ -240,13 +240,23 @@ def test_one_class_is_refused_and_few_dimensions_are_warned_of(table):
         HypersphericalEncoder(embedding_dim=9, steps=0).fit(X, y)
 
 
-def test_it_trains_on_a_space(table, tmp_path):
+def test_the_classifier_answers_on_a_space(table):
     X, y = table
     names = [f"kind {code}" if row % 4 else None for row, code in enumerate(y)]
     space = Space.create(X.astype(np.float32), attributes={"kind": names}, label="kind")
-    made = train("hyperspherical-novelty", space, out=tmp_path / "new", options={"steps": "5", "embedding_dim": "16"})
-    assert made.space.vectors.shape == (400, 16)
-    np.testing.assert_allclose(np.linalg.norm(made.space.vectors, axis=1), 1, atol=1e-3)
-    answered = train("hyperspherical-novelty:NovelClassClassifier", space, options={"scale": "20"})
+    answered = train("hyperspherical-novelty", space, options={"scale": "20"})
     assert answered.columns == ("hyperspherical_novelty_class", "hyperspherical_novelty_confidence")
     assert answered.figures["hyperspherical-novelty"]["accuracy"] > 0.6
+
+
+def test_the_encoder_trains_on_a_folder_of_pictures(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for row, (picture, code) in enumerate(zip(*stripes(24), strict=True)):
+        (tmp_path / "pictures" / f"kind {code}").mkdir(parents=True, exist_ok=True)
+        image.fromarray(picture).save(tmp_path / "pictures" / f"kind {code}" / f"{row}.png")
+    options = {"steps": "2", "embedding_dim": "8", "net": "conv:0.25"}
+    method = "hyperspherical-novelty:HypersphericalEncoder"
+    made = train(method, tmp_path / "pictures", out=tmp_path / "space", options=options, size=16)
+    assert made.space.vectors.shape == (24, 8)
+    np.testing.assert_allclose(np.linalg.norm(made.space.vectors, axis=1), 1, atol=1e-3)
+    assert isinstance(open_encoder(tmp_path / "space"), HypersphericalEncoder)
