@@ -12,6 +12,7 @@ from spaceform.losses.margin_softmax import (
     arcface,
     cosface,
     normalized_softmax,
+    normalized_softmax_floor,
 )
 from spaceform.losses.proxies import ProxyNCALoss
 
@@ -74,12 +75,39 @@ def test_proxy_nca_is_the_normalized_softmax_at_half_the_temperature():
     assert ProxyNCALoss(scale=3.0, **SIZE)(rows, labels).item() == pytest.approx(softmax.item(), rel=1e-12)
 
 
-@pytest.mark.parametrize(("classes", "scale", "floor"), [(10, 5, 0.0342), (10, 10, 1.345e-4), (100, 10, 0.004055)])
+@pytest.mark.parametrize(
+    ("classes", "scale", "floor"),
+    [(10, 1, 1.3769), (10, 5, 0.0342), (10, 10, 1.345e-4), (10, 20, 2.01e-9), (100, 5, 0.4912), (100, 10, 0.004055)],
+)
 def test_the_floor_is_reached_by_a_simplex(classes, scale, floor):
+    assert normalized_softmax_floor(classes, temperature=1 / scale) == pytest.approx(floor, rel=2e-3)
     corners = unit(torch.eye(classes, dtype=torch.float64) - 1 / classes)
     loss = NormalizedSoftmaxLoss(n_classes=classes, width=classes, temperature=1 / scale).double()
     loss.vectors.data = corners.clone()
-    assert loss(corners, torch.arange(classes)).item() == pytest.approx(floor, rel=2e-3)
+    reached = loss(corners, torch.arange(classes)).item()
+    assert reached == pytest.approx(normalized_softmax_floor(classes, temperature=1 / scale), rel=1e-6, abs=1e-14)
+
+
+def test_nothing_gets_below_the_floor():
+    rows, labels = torch.randn(8, 7, generator=torch.Generator().manual_seed(0)).requires_grad_(), torch.arange(8)
+    loss = NormalizedSoftmaxLoss(n_classes=8, width=7, temperature=0.5)
+    optimizer = torch.optim.Adam([rows, loss.vectors], lr=0.1)
+    values = []
+    for _ in range(200):
+        optimizer.zero_grad()
+        value = loss(rows, labels)
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    floor = normalized_softmax_floor(8, temperature=0.5)
+    assert floor - 1e-6 <= min(values) <= floor + 1e-3
+
+
+def test_the_floor_wants_classes_and_a_temperature():
+    with pytest.raises(InputError, match="n_classes"):
+        normalized_softmax_floor(1)
+    with pytest.raises(InputError, match="temperature"):
+        normalized_softmax_floor(10, temperature=0.0)
 
 
 def test_rows_on_their_own_vector_give_finite_gradients():

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch.nn.functional import cross_entropy
 
-from spaceform.checks import check_real
+from spaceform.checks import check_integer, check_real
 from spaceform.losses.fused.class_loss import ClassLoss
 from spaceform.losses.fused.exponents import exponentiate
 
@@ -19,6 +19,18 @@ LEAST_SINE = {torch.float32: 1e-3, torch.float64: 1e-7}
 def normalized_softmax(cosines: torch.Tensor, labels: torch.Tensor, *, temperature: float = 0.05) -> torch.Tensor:
     """Return ``(A,)`` of ``-log softmax(c / temperature)_y`` for ``cosines (A, C)`` and ``labels (A,)``. O(A C)."""
     return cross_entropy(cosines / temperature, labels, reduction="none")
+
+
+def normalized_softmax_floor(n_classes: int, *, temperature: float = 0.05) -> float:
+    """Return the least mean of :func:`normalized_softmax` that any network reaches on balanced classes.
+
+    ``log(1 + (C - 1) exp(-C / ((C - 1) temperature)))``, attained where vectors and rows are the corners of a regular
+    simplex, which needs ``n_classes - 1`` dimensions (Wang and others, NormFace, ACM MM 2017, proposition 2).
+    Raises ``InputError`` for fewer than two classes and a temperature that is not above 0. O(1).
+    """
+    others = check_integer(n_classes, "n_classes", low=2) - 1
+    scale = 1 / check_real(temperature, "temperature", low=0, open_ends=True)
+    return math.log1p(others * math.exp(-scale * n_classes / others))
 
 
 def cosface(cosines: torch.Tensor, labels: torch.Tensor, *, margin: float = 0.35, scale: float = 64.0) -> torch.Tensor:
@@ -66,9 +78,9 @@ class NormalizedSoftmaxLoss(ClassLoss):
     Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`;
     ``temperature`` (0.05), the inverse of the scale of the cosines.
 
-    With C balanced classes no network gets below ``log(1 + (C - 1) exp(-C / ((C - 1) temperature)))``: a temperature
-    near 1 cannot be trained. Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of
-    one block. Equal to pytorch-metric-learning's ``NormalizedSoftmaxLoss`` with the same vectors.
+    No network gets below :func:`normalized_softmax_floor`: a temperature near 1 cannot be trained. Raises
+    ``InputError`` for bad batches and labels out of range. O(B C d) time, memory of one block. Equal to
+    pytorch-metric-learning's ``NormalizedSoftmaxLoss`` with the same vectors.
 
     >>> loss = NormalizedSoftmaxLoss(n_classes=2, width=2, temperature=0.5)
     >>> loss.vectors.data = torch.eye(2)
