@@ -31,8 +31,9 @@ def positivity(
 ) -> float:
     """Return the share of positive-negative mixtures of a batch that act as positives when the positive has ``lam``.
 
-    ``embeddings (B, d)``, ``labels (B,)``; mixtures of embeddings, each anchor with all of its own. It rises from 0 to
-    1 with ``lam`` where labels do their work; for losses whose sums multiply it does not depend on it. Raises
+    ``embeddings (B, d)``, ``labels (B,)``; mixtures of embeddings, each anchor with all of its own. At one closeness a
+    larger share never turns a positive into a negative; but the mixture also comes nearer to the anchor as ``lam``
+    grows, so the share of positives need not rise. For losses whose sums multiply the label has no part in it. Raises
     ``NoPairsError`` when no row has a positive and a negative. O(B^2 K).
     """
     share = torch.tensor(check_real(lam, "lam", low=0, high=1), dtype=torch.float64)
