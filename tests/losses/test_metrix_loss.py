@@ -22,11 +22,11 @@ from spaceform.losses.margin_softmax import NormalizedSoftmaxLoss
 from spaceform.losses.mixing.choice import choose
 from spaceform.losses.mixing.form_loss import FormLoss
 from spaceform.losses.mixing.metrix_loss import MetrixLoss
+from spaceform.losses.mixing.mixtures import mix_features
 from spaceform.losses.multi_similarity import MultiSimilarityLoss
 from spaceform.losses.proxies import ProxyAnchorLoss, SoftTripleLoss
 from spaceform.losses.supcon import SupConLoss
 from spaceform.ops.memory import MemoryBank
-from spaceform.ops.mixing import mix_features
 
 KINDS = {kind.__name__: kind for kind in losses()}
 MIXABLE = sorted(name for name, kind in KINDS.items() if hasattr(kind, "fractional") and name != "FormLoss")

@@ -18,7 +18,14 @@ from spaceform.claims.facenet_data import draw_glyphs
 from spaceform.claims.record import Record
 from spaceform.losses.contrastive import ContrastiveLoss
 from spaceform.losses.fused.fractional import PairSets
-from spaceform.methods.metric_learning.metrix import Metrix, alignment, positivity, uniformity, utilization
+from spaceform.methods.metric_learning.metrix import (
+    PAPER_OPTIONS,
+    Metrix,
+    alignment,
+    positivity,
+    uniformity,
+    utilization,
+)
 from spaceform.metrics.retrieval import recall_at_k
 from spaceform.rng import derive_seed
 from spaceform.types import FloatArray, IntArray
@@ -52,11 +59,6 @@ _LAPTOP: dict[str, Any] = {
     "learning_rate": 2e-3,
     "augment": False,
     "weight": 0.4,
-    "options": {
-        "contrastive": {"negative_margin": 0.5},
-        "multi_similarity": {"alpha": 17.97, "beta": 75.66, "base": 0.77},
-        "proxy_anchor": {},
-    },
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": _LAPTOP
@@ -185,17 +187,15 @@ def _benchmark(root: Path, size: int, context: Context) -> Task:
 
 
 def _encoder(arm: str, settings: Mapping[str, Any], seed: int) -> Metrix:
-    name = next(known for known in settings["options"] if arm.startswith(known))
+    name = next(known for known in PAPER_OPTIONS if arm.startswith(known))
     kind = arm.removeprefix(name).removeprefix("_")
-    options = dict(settings["options"][name])
     loss: str | nn.Module = name
     if kind in RULES:
-        loss = Relabelled(ContrastiveLoss(**options), RULES[kind])
+        loss = Relabelled(ContrastiveLoss(**PAPER_OPTIONS[name]), RULES[kind])
     elif kind == "heavier":
-        loss = (1 + settings["weight"]) * ContrastiveLoss(**options)
+        loss = (1 + settings["weight"]) * ContrastiveLoss(**PAPER_OPTIONS[name])
     return Metrix(
         loss=loss,
-        loss_options=options if isinstance(loss, str) else None,
         level="feature" if kind == "features" else "embedding",
         weight=settings["weight"] if kind not in {"", "heavier"} else 0.0,
         embedding_dim=settings["dim"],

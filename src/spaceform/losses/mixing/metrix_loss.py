@@ -14,9 +14,9 @@ from spaceform.errors import InputError, NoPairsError
 from spaceform.losses.combination import Composable, CrossBatchMemory, WeightedSum
 from spaceform.losses.fused.fractional import Fractional, PairSets, plain_closeness
 from spaceform.losses.mixing.choice import choose, labels_of_mixed, nearest_negatives
+from spaceform.losses.mixing.mixtures import mix_features, sample_beta
 from spaceform.losses.mixing.points import LARGEST, mixed_closeness
 from spaceform.ops.batches import check_batch
-from spaceform.ops.mixing import mix_features, sample_beta
 
 PAIRS = ("both", "pos-neg", "anchor-neg")
 Head = Callable[[torch.Tensor], torch.Tensor]

@@ -10,7 +10,7 @@ from spaceform.geometry.arrays import safe_sqrt
 from spaceform.losses.fused.fractional import PairSets
 from spaceform.losses.fused.measures import fused_kind
 from spaceform.losses.mixing.choice import Choice
-from spaceform.ops.mixing import mix_points, mixed_dots, mixed_squares
+from spaceform.losses.mixing.mixtures import mix_points, mixed_dots, mixed_squares
 from spaceform.ops.pairs import squared_distances
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self, final
 
 import torch
@@ -57,14 +57,13 @@ class Metrix(AbstractEncoder):
 
     Parameters
     ----------
-    loss : a name (``"multi_similarity"``, ``"contrastive"``, ``"proxy_anchor"``, ``"binomial_deviance"``, ...) or a
-        module; those that :class:`~spaceform.losses.mixing.metrix_loss.MetrixLoss` lists.
-    loss_options : options of a loss given by name; None takes the paper's for the first three.
+    loss : a name (``"multi_similarity"``, ``"contrastive"`` and ``"proxy_anchor"`` with the settings of the paper's
+        code, ``"binomial_deviance"``, ...) or a module with its own settings; those that
+        :class:`~spaceform.losses.mixing.metrix_loss.MetrixLoss` lists.
     level : what is mixed: ``"feature"`` maps of the network before its last non-linear layers (the paper's choice),
         ``"embedding"`` vectors, which costs least, or ``"input"`` pictures, which costs a second pass.
     weight : of the mixed term, 0.4 in the paper; 0 trains the plain loss.
     alpha : of the Beta distribution of shares, 2 in the paper.
-    pairs : ``"both"`` in turns at random (the paper), ``"pos-neg"`` or ``"anchor-neg"``.
     embedding_dim : dimensions of the vectors; 512 in the paper.
     classes_per_batch, samples_per_class : of each batch.
     steps : optimiser steps; 0 leaves the random start.
@@ -105,11 +104,9 @@ class Metrix(AbstractEncoder):
         self,
         *,
         loss: str | nn.Module = "multi_similarity",
-        loss_options: Mapping[str, Any] | None = None,
         level: str = "feature",
         weight: float = 0.4,
         alpha: float = 2.0,
-        pairs: str = "both",
         embedding_dim: int = 512,
         classes_per_batch: int = 20,
         samples_per_class: int = 5,
@@ -120,11 +117,9 @@ class Metrix(AbstractEncoder):
         random_state: int = 0,
     ) -> None:
         self.loss = loss
-        self.loss_options = loss_options
         self.level = level
         self.weight = weight
         self.alpha = alpha
-        self.pairs = pairs
         self.embedding_dim = embedding_dim
         self.classes_per_batch = classes_per_batch
         self.samples_per_class = samples_per_class
@@ -187,12 +182,10 @@ class Metrix(AbstractEncoder):
         return self
 
     def _new_loss(self, seed: int) -> MetrixLoss:
-        options = self.loss_options
-        if options is None:
-            options = PAPER_OPTIONS.get(self.loss, {}) if isinstance(self.loss, str) else {}
+        options = PAPER_OPTIONS.get(self.loss, {}) if isinstance(self.loss, str) else {}
         inner = make_loss(self.loss, options, n_classes=len(self.classes_), width=self.embedding_dim, seed=seed)
         check_real(self.weight, "weight", low=0)
-        return MetrixLoss(loss=inner, alpha=self.alpha, weight=self.weight, pairs=self.pairs)
+        return MetrixLoss(loss=inner, alpha=self.alpha, weight=self.weight)
 
     def _loss_step(self, batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
         trunk, head = self._cut

@@ -9,7 +9,7 @@ from scipy import stats
 
 from spaceform.errors import InputError
 from spaceform.geometry import Euclidean, PoincareBall, Sphere
-from spaceform.ops.mixing import mix_features, mix_points, mixed_dots, mixed_squares, sample_beta
+from spaceform.losses.mixing.mixtures import mix_features, mix_points, mixed_dots, mixed_squares, sample_beta
 
 
 def rows(seed, n=3, width=4):
