@@ -49,9 +49,9 @@ _LAPTOP: dict[str, Any] = {
     "data": "glyphs",
     "characters": string.ascii_uppercase + string.digits,
     "rows_per_class": 60,
-    "test_rows": 4000,
+    "test_rows": 2000,
     "size": 28,
-    "net": "conv:0.5",
+    "net": "conv:0.25",
     "dim": 64,
     "classes": 18,
     "samples": 5,
@@ -62,7 +62,7 @@ _LAPTOP: dict[str, Any] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": _LAPTOP
-    | {"data": "drawn", "characters": 16, "rows_per_class": 12, "test_rows": 200, "size": 20, "net": "conv:0.25"}
+    | {"data": "drawn", "characters": 16, "rows_per_class": 12, "test_rows": 200, "size": 20}
     | {"classes": 8, "dim": 16, "steps": 20},
     "laptop": _LAPTOP,
     "paper": _LAPTOP
