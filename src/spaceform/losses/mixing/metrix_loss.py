@@ -42,8 +42,9 @@ class MetrixLoss(Composable, nn.Module):
     - ``ContrastiveLoss``, ``BinomialDevianceLoss``, ``MultiSimilarityLoss``, ``ProxyAnchorLoss`` (whose anchors are
       the proxies): the mixtures alone, as in the paper.
     - ``GeneralizedLiftedLoss``, ``CircleLoss``, ``InfoNCELoss``, ``SupConLoss``, ``FormLoss`` of lifted or NCA forms:
-      sums over positives and negatives multiply, so that among mixtures of one share the label is a constant without a
-      gradient; their mixtures stand beside the clean pairs (``with_clean``), or take ``lam_per="pair"``.
+      sums over positives and negatives multiply, so that among mixtures of one share the label does not tell what to
+      pull and what to push (an NCA form has no gradient at all); their mixtures stand beside the clean pairs
+      (``with_clean``), or take ``lam_per="pair"``.
     - ``ProxyNCALoss``, ``NormalizedSoftmaxLoss``, ``CosFaceLoss``, ``ArcFaceLoss``: as those, but the items are class
       vectors, so embeddings only: a class vector has no features.
     - ``WeightedSum``: every part with the same draws. ``CrossBatchMemory``: give it this loss, not the reverse.
