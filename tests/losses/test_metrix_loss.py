@@ -16,6 +16,7 @@ from spaceform.geometry import Euclidean, PoincareBall, Sphere
 from spaceform.losses.combination import CrossBatchMemory
 from spaceform.losses.contrastive import ContrastiveLoss
 from spaceform.losses.fused.class_loss import ClassLoss
+from spaceform.losses.fused.pair_loss import PairLoss
 from spaceform.losses.generic_pair import contrastive_form, multi_similarity_form, nca_form
 from spaceform.losses.lifted import LiftedStructureLoss
 from spaceform.losses.margin_softmax import NormalizedSoftmaxLoss
@@ -56,7 +57,7 @@ def small(seed=0):
     return rows / (1 + rows.norm(dim=1, keepdim=True)), labels
 
 
-def make(name, *, size=None, closeness=None):
+def make(name, *, closeness=None):
     """Return a loss of this name; settings that suit labels 0 to 4 and rows of 4 columns."""
     case = LOSSES[name]
     settings = {**case.settings, **case.make()}
@@ -200,7 +201,7 @@ def test_labels_belong_to_pairs_not_to_mixtures():
     rows = torch.stack([angles.cos(), angles.sin()], 1)
     seen = []
 
-    class Spy(ContrastiveLoss.__mro__[1]):
+    class Spy(PairLoss):
         joint = False
 
         def __init__(self):
@@ -427,6 +428,14 @@ def test_features_that_do_not_fit_are_refused():
     soft = MetrixLoss(loss=NormalizedSoftmaxLoss(n_classes=5, width=4))
     with pytest.raises(InputError, match="class vectors"):
         soft(rows, labels, features=rows, head=torch.nn.Identity())
+
+
+def test_rows_without_a_direction_are_refused():
+    rows, labels = small()
+    rows[2] = 0
+    for loss in (ContrastiveLoss(), ProxyAnchorLoss(n_classes=5, width=4).double()):
+        with pytest.raises(InputError, match="row 2"):
+            MetrixLoss(loss=loss)(rows, labels)
 
 
 def test_classes_as_sets_of_centres_and_pairs_of_pairs_have_no_mixture():

@@ -14,6 +14,8 @@ from spaceform.losses.mixing.metrix_loss import MetrixLoss
 from spaceform.losses.multi_similarity import MultiSimilarityLoss
 from spaceform.losses.supcon import SupConLoss
 from spaceform.methods.metric_learning.metrix import Metrix
+from spaceform.workflows.encoders import open_encoder
+from spaceform.workflows.train import train
 
 QUICK = {"embedding_dim": 6, "classes_per_batch": 4, "samples_per_class": 3, "steps": 3}
 
@@ -115,6 +117,21 @@ def test_settings_are_checked(settings, name):
     random = np.random.default_rng(0)
     with pytest.raises(InputError, match=name):
         Metrix(**{**QUICK, **settings}).fit(random.normal(size=(24, 5)), np.arange(24) % 4)
+
+
+def test_it_is_trained_on_a_folder_of_pictures_and_found_again(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    X, y = stripes(16)
+    for number, (picture, code) in enumerate(zip(X[..., 0], y % 4, strict=True)):
+        place = tmp_path / "pictures" / f"class {code}"
+        place.mkdir(parents=True, exist_ok=True)
+        image.fromarray(picture).save(place / f"{number}.png")
+    options = {"steps": "1", "classes_per_batch": "2", "samples_per_class": "2", "embedding_dim": "6"}
+    made = train("metrix", tmp_path / "pictures", out=tmp_path / "space", size=16, options=options).space
+    assert made.vectors.shape == (16, 6)
+    found = open_encoder(tmp_path / "space")
+    assert isinstance(found, Metrix)
+    assert found.fingerprint == made.encoder["fingerprint"]
 
 
 def test_a_batch_of_one_class_is_refused():
