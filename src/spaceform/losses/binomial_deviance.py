@@ -10,6 +10,7 @@ from torch.nn.functional import softplus
 from spaceform.checks import check_real
 from spaceform.losses.fused.blocks import Block, Weigh
 from spaceform.losses.fused.exponents import LOWEST, small_exp
+from spaceform.losses.fused.fractional import share_mean
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.triplets import Batch
 
@@ -66,6 +67,8 @@ class BinomialDevianceLoss(PairLoss):
     1.0397
     """
 
+    joint = False
+
     def __init__(
         self,
         *,
@@ -94,6 +97,12 @@ class BinomialDevianceLoss(PairLoss):
             return values, 0.0
 
         return weigh
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        shares, scores = targets.to(closeness.dtype), self.alpha * (closeness - self.beta)
+        pull = share_mean(softplus(-scores), shares, mask & (shares > 0))
+        return pull + share_mean(softplus(self.neg_cost * scores), 1 - shares, mask & (shares < 1))
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

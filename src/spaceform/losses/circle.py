@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import final
 
 import torch
+from torch import nn
 from torch.nn.functional import softplus
 
 from spaceform.checks import check_real
 from spaceform.losses.fused.blocks import Block, Weigh
 from spaceform.losses.fused.exponents import exponentiate, share
+from spaceform.losses.fused.fractional import with_both
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
+from spaceform.losses.generic_pair import GenericPairLoss
 from spaceform.ops.triplets import Batch
 
 
@@ -57,6 +60,8 @@ class CircleLoss(PairLoss):
     0.789
     """
 
+    joint = True
+
     def __init__(
         self, *, margin: float = 0.4, gamma: float = 80.0, fixed_weights: bool = True, empty: str = "raise"
     ) -> None:
@@ -86,6 +91,21 @@ class CircleLoss(PairLoss):
         far.mul_(push).mul_(share(slope, total_far))
         block.add_positive(near.mul_(pull).mul_(share(-slope, total_near)))
         return torch.where(both, softplus(joint), 0)[:, 0], both.sum()
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        gamma, margin = self.gamma, self.margin
+        weigh = (lambda s: s.detach()) if self.fixed_weights else (lambda s: s)
+        form = GenericPairLoss(
+            rho_pos=lambda s: -gamma * (1 + margin - weigh(s)).clamp(min=0) * (s - 1 + margin),
+            rho_neg=lambda s: gamma * (weigh(s) + margin).clamp(min=0) * (s - margin),
+            sigma_pos=nn.Identity(),
+            sigma_neg=nn.Identity(),
+            outer=softplus,
+            exponential=True,
+            needs_both=True,
+        )
+        return form(closeness, targets, mask).sum() / with_both(targets, mask).clamp(min=1)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

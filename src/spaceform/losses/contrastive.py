@@ -8,6 +8,7 @@ import torch
 
 from spaceform.checks import check_choice
 from spaceform.losses.fused.blocks import Block, Weigh
+from spaceform.losses.fused.fractional import share_mean
 from spaceform.losses.fused.measures import check_margins
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.triplets import Batch
@@ -53,6 +54,8 @@ class ContrastiveLoss(PairLoss):
     1.0782
     """
 
+    joint = False
+
     def __init__(
         self,
         *,
@@ -84,6 +87,15 @@ class ContrastiveLoss(PairLoss):
             return values, divisor if block.rows.start == 0 else 0.0
 
         return weigh
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        shares = targets.to(closeness.dtype)
+        pull, push = (self._near - closeness).clamp(min=0), (closeness - self._far).clamp(min=0)
+        near, far = mask & (shares > 0), mask & (shares < 1)
+        if self.reduction == "mean_active":
+            near, far = near & (pull > 0), far & (push > 0)
+        return share_mean(pull, shares, near) + share_mean(push, 1 - shares, far)
 
     @torch.no_grad()
     def _active(self, sweep: Sweep) -> tuple[float, float]:

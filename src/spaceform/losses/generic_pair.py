@@ -60,11 +60,21 @@ class GenericPairLoss(nn.Module):
         y = targets.to(closeness.dtype)
         if bool(((y < 0) | (y > 1)).any()) or not bool(torch.isfinite(y).all()):
             raise InputError("targets", got=f"{float(y.min())} to {float(y.max())}", expected="labels from 0 to 1")
-        pull = self._sum(self.rho_pos(closeness), y, mask)
-        push = self._sum(self.rho_neg(closeness), 1 - y, mask)
+        return self.parts(closeness, y, positives=mask, negatives=mask)
+
+    def parts(
+        self, closeness: torch.Tensor, targets: torch.Tensor, *, positives: torch.Tensor, negatives: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the loss ``(A,)`` where other pairs count for the first sum than for the second; nothing is checked.
+
+        ``positives``, ``negatives (A, M)`` bool say which; else as in :meth:`forward`.
+        """
+        y = targets.to(closeness.dtype)
+        pull = self._sum(self.rho_pos(closeness), y, positives)
+        push = self._sum(self.rho_neg(closeness), 1 - y, negatives)
         if not self.needs_both:
             return self.outer(self.sigma_pos(pull) + self.sigma_neg(push))
-        both = ((y > 0) & mask).any(1) & ((y < 1) & mask).any(1)
+        both = ((y > 0) & positives).any(1) & ((y < 1) & negatives).any(1)
         pull, push = torch.where(both, pull, 0), torch.where(both, push, 0)
         return torch.where(both, self.outer(self.sigma_pos(pull) + self.sigma_neg(push)), 0)
 
@@ -116,6 +126,22 @@ def proxy_anchor_form(alpha: float = 32.0, margin: float = 0.1) -> GenericPairLo
         sigma_pos=softplus,
         sigma_neg=softplus,
         exponential=True,
+    )
+
+
+def softmax_form(rho_pos: Curve, rho_neg: Curve) -> GenericPairLoss:
+    """Return ``-log(P / (P + N))`` with ``P = sum y exp(rho_pos(s))`` and ``N = sum (1 - y) exp(rho_neg(s))``.
+
+    With one positive it is the cross-entropy of a softmax over the items; 0 where a side is empty.
+    """
+    return GenericPairLoss(
+        rho_pos=rho_pos,
+        rho_neg=rho_neg,
+        sigma_pos=torch.neg,
+        sigma_neg=nn.Identity(),
+        outer=softplus,
+        exponential=True,
+        needs_both=True,
     )
 
 

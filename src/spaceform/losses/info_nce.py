@@ -14,6 +14,7 @@ from spaceform.errors import InputError, NoPairsError
 from spaceform.losses.combination import Composable
 from spaceform.losses.fused.blocks import Block, Weigh
 from spaceform.losses.fused.exponents import LEAST, exponentiate, share
+from spaceform.losses.fused.fractional import share_mean
 from spaceform.losses.fused.measures import fused_kind
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
 from spaceform.ops.batches import check_batch
@@ -59,6 +60,8 @@ class InfoNCELoss(PairLoss):
     >>> round(float(value), 4)  # log(1 + exp(-0.8944) + exp(-1.7889))
     0.4549
     """
+
+    joint = True
 
     def __init__(
         self,
@@ -115,6 +118,12 @@ class InfoNCELoss(PairLoss):
             return values, block.n_positives.sum()
 
         return weigh
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        shares, scores = targets.to(closeness.dtype), closeness / self.log_temperature.exp().to(closeness.dtype)
+        rivals = (scores + (1 - shares).log()).masked_fill(~mask | (shares == 1), -torch.inf).logsumexp(1, keepdim=True)
+        return share_mean(softplus(rivals - scores), shares, mask & (shares > 0))
 
     def _parameter_gradients(
         self, batch: Batch, row_gradient: torch.Tensor | None

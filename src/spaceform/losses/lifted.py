@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 import torch
+from torch import nn
 
 from spaceform.losses.fused.blocks import Block, Weigh
 from spaceform.losses.fused.exponents import exponentiate, share, small_exp
+from spaceform.losses.fused.fractional import with_both
 from spaceform.losses.fused.measures import check_margins
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
+from spaceform.losses.generic_pair import GenericPairLoss
 from spaceform.ops.triplets import Batch
 
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ class GeneralizedLiftedLoss(PairLoss):
     0.8711
     """
 
+    joint = True
+
     def __init__(
         self,
         *,
@@ -88,6 +93,20 @@ class GeneralizedLiftedLoss(PairLoss):
             return values[:, 0], both.sum()
 
         return weigh
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        near, far = self._near, self._far
+        form = GenericPairLoss(
+            rho_pos=lambda s: near - s,
+            rho_neg=lambda s: s - far,
+            sigma_pos=nn.Identity(),
+            sigma_neg=nn.Identity(),
+            outer=torch.relu,
+            exponential=True,
+            needs_both=True,
+        )
+        return form(closeness, targets, mask).sum() / with_both(targets, mask).clamp(min=1)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

@@ -9,8 +9,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from spaceform.checks import check_integer, check_real
+from spaceform.geometry.arrays import safe_sqrt
 from spaceform.losses.fused.class_loss import ClassLoss
 from spaceform.losses.fused.exponents import exponentiate
+from spaceform.losses.generic_pair import softmax_form
 
 LEAST_SINE = {torch.float32: 1e-3, torch.float64: 1e-7}
 """Below it the slope of an angle is not told from rounding of its cosine."""
@@ -88,6 +90,8 @@ class NormalizedSoftmaxLoss(ClassLoss):
     0.1269
     """
 
+    joint = True
+
     def __init__(self, *, n_classes: int, width: int, temperature: float = 0.05, seed: int = 0) -> None:
         super().__init__(n_classes=n_classes, width=width, seed=seed)
         self.temperature = check_real(temperature, "temperature", low=0, open_ends=True)
@@ -95,6 +99,11 @@ class NormalizedSoftmaxLoss(ClassLoss):
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         own = cosines.gather(1, labels)
         return weigh_softmax(cosines, labels, target=own, slope=torch.ones_like(own), scale=1 / self.temperature)
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        form = softmax_form(lambda s: s / self.temperature, lambda s: s / self.temperature)
+        return form(closeness, targets, mask).mean()
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
@@ -117,6 +126,8 @@ class CosFaceLoss(ClassLoss):
     0.3133
     """
 
+    joint = True
+
     def __init__(self, *, n_classes: int, width: int, margin: float = 0.35, scale: float = 64.0, seed: int = 0) -> None:
         super().__init__(n_classes=n_classes, width=width, seed=seed)
         self.margin = check_real(margin, "margin", low=0, high=2)
@@ -125,6 +136,11 @@ class CosFaceLoss(ClassLoss):
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         own = cosines.gather(1, labels)
         return weigh_softmax(cosines, labels, target=own - self.margin, slope=torch.ones_like(own), scale=self.scale)
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        scale, margin = self.scale, self.margin
+        return softmax_form(lambda s: scale * (s - margin), lambda s: scale * s)(closeness, targets, mask).mean()
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
@@ -148,6 +164,8 @@ class ArcFaceLoss(ClassLoss):
     0.3133
     """
 
+    joint = True
+
     def __init__(self, *, n_classes: int, width: int, margin: float = 0.5, scale: float = 64.0, seed: int = 0) -> None:
         super().__init__(n_classes=n_classes, width=width, seed=seed)
         self.margin = check_real(margin, "margin", low=0, high=math.pi)
@@ -161,6 +179,17 @@ class ArcFaceLoss(ClassLoss):
         target = torch.where(inside, own * turn - sine * shift, own - self.margin * shift)
         slope = torch.where(inside, turn + own / sine.clamp_(min=LEAST_SINE[own.dtype]) * shift, 1)
         return weigh_softmax(cosines, labels, target=target, slope=slope, scale=self.scale)
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        scale = self.scale
+        return softmax_form(lambda s: scale * self._turned(s), lambda s: scale * s)(closeness, targets, mask).mean()
+
+    def _turned(self, cosines: torch.Tensor) -> torch.Tensor:
+        """Return the cosine of the angle plus the margin, or what takes its place beyond half a turn, by autograd."""
+        own, margin = cosines.clamp(-1, 1), self.margin
+        turned = own * math.cos(margin) - safe_sqrt(1 - own * own) * math.sin(margin)
+        return torch.where(own >= -math.cos(margin), turned, own - margin * math.sin(margin))
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

@@ -11,6 +11,7 @@ from spaceform.checks import check_real
 from spaceform.losses.fused.blocks import Block, Weigh
 from spaceform.losses.fused.exponents import exponentiate, share
 from spaceform.losses.fused.pair_loss import PairLoss, Sweep
+from spaceform.losses.generic_pair import multi_similarity_form
 from spaceform.ops.triplets import Batch
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class MultiSimilarityLoss(PairLoss):
     0.3994
     """
 
+    joint = False
+
     def __init__(
         self,
         *,
@@ -124,6 +127,17 @@ class MultiSimilarityLoss(PairLoss):
             return values, len(values)
 
         return weigh
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        form = multi_similarity_form(self.alpha, self.beta, self.base)
+        if self.epsilon is None:
+            return form(closeness, targets, mask).mean()
+        near, far = mask & (targets > 0), mask & (targets < 1)
+        nearest = closeness.masked_fill(~far, -torch.inf).amax(1, keepdim=True)
+        farthest = closeness.masked_fill(~near, torch.inf).amin(1, keepdim=True)
+        positives, negatives = near & (closeness - self.epsilon < nearest), far & (closeness + self.epsilon > farthest)
+        return form.parts(closeness, targets, positives=positives, negatives=negatives).mean()
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -11,7 +12,9 @@ from spaceform.checks import check_real
 from spaceform.losses.fused.blocks import Block, in_order, sum_blocks
 from spaceform.losses.fused.class_loss import ClassLoss
 from spaceform.losses.fused.exponents import exponentiate
+from spaceform.losses.fused.fractional import PairSets
 from spaceform.losses.fused.measures import measure
+from spaceform.losses.generic_pair import nca_form, proxy_anchor_form, softmax_form
 from spaceform.losses.margin_softmax import weigh_softmax
 from spaceform.losses.multi_similarity import weigh_exponentials
 from spaceform.ops.pairs import l2_normalize
@@ -63,6 +66,8 @@ class ProxyNCALoss(ClassLoss):
     0.1269
     """
 
+    joint = True
+
     def __init__(
         self, *, n_classes: int, width: int, scale: float = 1.0, own_in_sum: bool = True, seed: int = 0
     ) -> None:
@@ -78,6 +83,13 @@ class ProxyNCALoss(ClassLoss):
         total, log_total = exponentiate(cosines, scale)
         cosines.mul_(scale / total).scatter_(1, labels, -scale)
         return (log_total - scale * own)[:, 0]
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        scale = 2 * self.scale
+        if not self.own_in_sum:
+            return nca_form(1 / scale)(closeness, targets, mask).mean()
+        return softmax_form(lambda s: scale * s, lambda s: scale * s)(closeness, targets, mask).mean()
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
@@ -103,6 +115,8 @@ class ProxyAnchorLoss(ClassLoss):
     >>> round(loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0])).item(), 4)  # 0.3412 + 0.7444 / 2
     0.7134
     """
+
+    joint = False
 
     def __init__(self, *, n_classes: int, width: int, margin: float = 0.1, alpha: float = 32.0, seed: int = 0) -> None:
         super().__init__(n_classes=n_classes, width=width, seed=seed)
@@ -134,6 +148,33 @@ class ProxyAnchorLoss(ClassLoss):
         value, _ = sum_blocks(ordered, compared, weigh)
         row_gradient = in_order(compared.column_gradient, ordered.column_order, 1.0)
         return value, row_gradient, in_order(compared.row_gradient, ordered.row_order, 1.0)
+
+    def pair_sets(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        reference: torch.Tensor | None = None,
+        reference_labels: torch.Tensor | None = None,
+    ) -> PairSets:
+        """Return what is compared for a batch: the vectors of the classes as anchors with the rows as items."""
+        sets = super().pair_sets(embeddings, labels, reference=reference, reference_labels=reference_labels)
+        return replace(
+            sets,
+            anchors=sets.items,
+            anchor_labels=sets.item_labels,
+            items=sets.anchors,
+            item_labels=sets.anchor_labels,
+            items_are_rows=True,
+        )
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        form, nothing = proxy_anchor_form(self.alpha, self.margin), torch.zeros_like(mask)
+        pull = form.parts(closeness, targets, positives=mask, negatives=nothing)
+        push = form.parts(closeness, targets, positives=nothing, negatives=mask)
+        present = (mask & (targets > 0)).any(1).sum()
+        return pull.sum() / present.clamp(min=1) + push.mean()
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

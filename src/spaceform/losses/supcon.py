@@ -50,6 +50,8 @@ class SupConLoss(PairLoss):
     0.6178
     """
 
+    joint = True
+
     def __init__(
         self,
         *,
@@ -77,6 +79,15 @@ class SupConLoss(PairLoss):
             return values, has_positive.sum()
 
         return weigh
+
+    def fractional(self, closeness: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss of pairs ``(A, M)`` with labels from 0 to 1; see :mod:`spaceform.losses.fused.fractional`."""
+        shares, scores = targets.to(closeness.dtype), closeness / self.temperature
+        everyone = scores.masked_fill(~mask, -torch.inf).logsumexp(1, keepdim=True)
+        positives = mask & (shares > 0)
+        missed = (shares * (everyone - scores)).masked_fill(~positives, 0).sum(1)
+        counts = positives.sum(1)
+        return (missed / counts.clamp(min=1)).sum() / (counts > 0).sum().clamp(min=1)
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""

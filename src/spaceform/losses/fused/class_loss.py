@@ -11,6 +11,7 @@ from spaceform.checks import check_integer
 from spaceform.errors import InputError
 from spaceform.losses.combination import Composable
 from spaceform.losses.fused.blocks import attach, before_norm, row_slices
+from spaceform.losses.fused.fractional import PairSets
 from spaceform.losses.fused.measures import Measure, measure
 from spaceform.ops.batches import check_batch
 from spaceform.ops.pairs import l2_normalize
@@ -64,6 +65,28 @@ class ClassLoss(Composable, nn.Module, ABC):
         """Return the cosines ``(B, n_classes * vectors_per_class)`` of rows with all vectors, by autograd. O(B C d)."""
         rows = l2_normalize(embeddings, name="embeddings")
         return rows @ l2_normalize(self.vectors, name="vectors").to(rows.dtype).T
+
+    def pair_sets(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        reference: torch.Tensor | None = None,
+        reference_labels: torch.Tensor | None = None,
+    ) -> PairSets:
+        """Return what is compared for a batch: rows as anchors with the vectors of the classes as items."""
+        self._check(embeddings, labels, reference, reference_labels)
+        rows = l2_normalize(embeddings if embeddings.dtype == torch.float64 else embeddings.float(), name="embeddings")
+        return PairSets(
+            anchors=rows,
+            anchor_labels=labels,
+            items=l2_normalize(self.vectors.to(rows.dtype), name="vectors"),
+            item_labels=torch.arange(self.n_classes, device=labels.device).repeat(self.vectors_per_class),
+            closeness="dot",
+            unit=True,
+            own=None,
+            items_are_rows=False,
+        )
 
     @abstractmethod
     def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch import nn
 from spaceform.checks import check_choice
 from spaceform.losses.combination import Composable
 from spaceform.losses.fused.blocks import Block, Weigh, attach, attached_zero, before_norm, blocks, in_order, sum_blocks
+from spaceform.losses.fused.fractional import PairSets
 from spaceform.losses.fused.measures import check_closeness, measure
 from spaceform.ops.batches import check_batch
 from spaceform.ops.triplets import Batch, has_triplets, label_order
@@ -61,6 +62,22 @@ class PairLoss(Composable, nn.Module, ABC):
             return attached_zero(rows.dtype, embeddings, reference)
         second = None if reference is None or columns is None else (reference, columns)
         return self._sum(batch, (embeddings, rows), second)
+
+    def pair_sets(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        reference: torch.Tensor | None = None,
+        reference_labels: torch.Tensor | None = None,
+    ) -> PairSets:
+        """Return what is compared for a batch: rows with rows, or with the reference."""
+        rows, columns = check_batch(
+            embeddings, labels, reference=reference, reference_labels=reference_labels, normalize=self.normalize
+        )
+        return PairSets.of_rows(
+            (rows, labels), (columns, reference_labels), closeness=self.closeness, unit=self.normalize
+        )
 
     @abstractmethod
     def _weigher(self, batch: Batch, sweep: Sweep) -> Weigh:
