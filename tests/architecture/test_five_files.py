@@ -92,7 +92,7 @@ CONTRACT_CASES = {"ToyMethod": EstimatorCase()}
 FILES = {
     "src/spaceform/papers/toy-method.toml": RECORD,
     "src/spaceform/methods/diagnostics/toy_method.py": METHOD,
-    "src/spaceform/claims/toy_method.py": CLAIM,
+    "src/spaceform/claims/diagnostics/toy_method.py": CLAIM,
     "tests/methods/diagnostics/test_toy_method.py": TESTS,
     "changelog.d/toy-method.added.md": "A toy method.\n",
 }

@@ -64,7 +64,7 @@ def losses() -> list[type[torch.nn.Module]]:
 def claims() -> list[ModuleType]:
     """Return every claim: a module of ``claims/`` with a slug."""
     package = importlib.import_module("spaceform.claims")
-    names = [found.name for found in pkgutil.iter_modules(package.__path__, "spaceform.claims.")]
+    names = [found.name for found in pkgutil.walk_packages(package.__path__, "spaceform.claims.")]
     return [module for name in names if hasattr(module := importlib.import_module(name), "SLUG")]
 
 

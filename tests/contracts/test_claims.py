@@ -20,7 +20,8 @@ CLAIMS = {module.SLUG: module for module in claims()}
 
 def has_own_smoke_test(slug):
     """Return whether the claim's own tests run it at smoke scale and call its mechanism; then once is enough."""
-    path = ROOT / "tests" / "claims" / f"test_{CLAIMS[slug].__name__.rpartition('.')[2]}.py"
+    purpose, module = CLAIMS[slug].__name__.split(".")[-2:]
+    path = ROOT / "tests" / "claims" / purpose / f"test_{module}.py"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     return 'scale="smoke"' in text and "mechanism(" in text
 
@@ -54,7 +55,7 @@ def comparison(**changes):
 
 def sound_claim():
     """Return a claim that keeps the contract, with its paper."""
-    module = ModuleType("spaceform.claims.facenet", "A claim.")
+    module = ModuleType("spaceform.claims.metric_learning.facenet", "A claim.")
     module.SLUG = "facenet"
     module.ARMS = {"a": "the method", "b": "the baseline"}
     module.SETTINGS = {scale: {"steps": 2} for scale in ("smoke", "laptop", "paper")}

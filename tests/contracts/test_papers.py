@@ -29,7 +29,7 @@ def test_a_method_offers_the_classes_of_its_record(slug):
 @pytest.mark.parametrize("slug", BUILT)
 def test_a_method_has_its_claim_and_its_tests(slug):
     paper = PAPERS[slug]
-    assert (PACKAGE / "claims" / f"{paper.module}.py").is_file(), "a method without a claim"
+    assert (PACKAGE / "claims" / paper.purpose / f"{paper.module}.py").is_file(), "a method without a claim"
     assert list((ROOT / "tests" / "methods").rglob(f"test_{paper.module}.py")), "a method without tests"
 
 

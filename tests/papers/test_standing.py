@@ -58,7 +58,7 @@ def test_a_paper_without_anything_is_planned(package):
 def test_modules_are_seen_and_not_imported(package):
     package("methods/transfer/loki.py")
     assert status("loki").summary == "no claim yet"
-    package("claims/loki.py")
+    package("claims/transfer/loki.py")
     found = status("loki")
     assert (found.method, found.claim, found.summary) == (True, True, "not run")
 

@@ -91,10 +91,13 @@ def read(path: Path) -> Record:
 
 
 def code_fingerprint(slug: str) -> str:
-    """Hash claim and method without comments and docstrings: a result made by other code is stale."""
+    """Hash claim and method without comments, docstrings and imports: a result made by other code is stale.
+
+    A module that moves, or a name that is imported from elsewhere, changes nothing that is computed here.
+    """
     paper = load(slug)
     name = paper.module
-    modules = (f"spaceform.claims.{name}", f"spaceform.methods.{paper.purpose}.{name}")
+    modules = [f"spaceform.{part}.{paper.purpose}.{name}" for part in ("claims", "methods")]
     digest = hashlib.sha256()
     for module in modules:
         spec = importlib.util.find_spec(module)
@@ -122,6 +125,8 @@ def machine() -> dict[str, Any]:
 def _bare(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
+        if isinstance(getattr(node, "body", None), list):
+            node.body = [part for part in node.body if not isinstance(part, ast.Import | ast.ImportFrom)]  # type: ignore[attr-defined]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node, clean=False
         ):

@@ -27,7 +27,7 @@ SCALES = ("smoke", "laptop", "paper")
 
 
 class Claim(Protocol):
-    """What a module ``claims/<slug>.py`` offers."""
+    """What a module ``claims/<purpose>/<slug>.py`` offers."""
 
     SLUG: str
     ARMS: Mapping[str, str]
@@ -45,8 +45,8 @@ class Claim(Protocol):
 def find(slug: str) -> Claim:
     """Return the claim module of a paper. Raises ``InputError`` when the paper has none yet."""
     paper = papers.load(slug)
-    name = f"spaceform.claims.{paper.slug.replace('-', '_')}"
-    if importlib.util.find_spec(name) is None:
+    name = _address(paper)
+    if not _exists(paper):
         raise InputError(
             "slug", got=repr(slug), expected="one of " + ", ".join(available()), remedy="it has no claim yet"
         )
@@ -56,8 +56,18 @@ def find(slug: str) -> Claim:
 
 def available() -> list[str]:
     """Return the slugs of the papers whose claim exists."""
-    slugs = [paper.slug for paper in papers.all_papers()]
-    return [s for s in slugs if importlib.util.find_spec(f"spaceform.claims.{s.replace('-', '_')}") is not None]
+    return [paper.slug for paper in papers.all_papers() if _exists(paper)]
+
+
+def _address(paper: papers.Paper) -> str:
+    return f"spaceform.claims.{paper.purpose}.{paper.module}"
+
+
+def _exists(paper: papers.Paper) -> bool:
+    try:
+        return importlib.util.find_spec(_address(paper)) is not None
+    except ModuleNotFoundError:  # no claim of this purpose yet
+        return False
 
 
 def reproduce(

@@ -82,7 +82,7 @@ def status(slug: str, *, results_dir: PathLike | None = None, tests_dir: PathLik
     return Status(
         slug=paper.slug,
         method=_module_exists("methods", paper.purpose, paper.module),
-        claim=_module_exists("claims", paper.module),
+        claim=_module_exists("claims", paper.purpose, paper.module),
         tests=tests,
         verdict=outcome.verdict if outcome and outcome.finished else None,
         scale=outcome.scale if outcome else None,

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from spaceform.claims.context import Context
-from spaceform.claims.hyperspherical_novelty_data import Task, digit_tasks, foreign_pair, make_task
-from spaceform.claims.hyperspherical_novelty_training import Trained, fit
+from spaceform.claims.metric_learning.hyperspherical_novelty_data import Task, digit_tasks, foreign_pair, make_task
+from spaceform.claims.metric_learning.hyperspherical_novelty_training import Trained, fit
 from spaceform.claims.record import Record
 from spaceform.methods.metric_learning.hyperspherical_novelty import NovelClassClassifier
 from spaceform.metrics.joint import joint_accuracy

@@ -14,7 +14,7 @@ from torch import nn
 
 from spaceform import data
 from spaceform.claims.context import Context
-from spaceform.claims.facenet_data import draw_glyphs
+from spaceform.claims.metric_learning.facenet_data import draw_glyphs
 from spaceform.claims.record import Record
 from spaceform.losses.contrastive import ContrastiveLoss
 from spaceform.losses.fused.fractional import PairSets

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spaceform.claims import tabular_ncd as claim
+from spaceform.claims.class_discovery import tabular_ncd as claim
+from spaceform.claims.class_discovery.tabular_ncd_tables import TABLES, make_task, planted
 from spaceform.claims.context import Context
 from spaceform.claims.runner import reproduce
-from spaceform.claims.tabular_ncd_tables import TABLES, make_task, planted
 from spaceform.errors import InputError
 from spaceform.types import no_progress
 

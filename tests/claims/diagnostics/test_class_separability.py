@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from spaceform.claims import class_separability as claim
-from spaceform.claims.class_separability_training import train_on_digits, train_on_texts
 from spaceform.claims.context import Context
+from spaceform.claims.diagnostics import class_separability as claim
+from spaceform.claims.diagnostics.class_separability_training import train_on_digits, train_on_texts
 from spaceform.errors import InputError
 
 SMOKE = claim.SETTINGS["smoke"]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from spaceform.claims.hyperspherical_novelty_data import Task
+from spaceform.claims.metric_learning.hyperspherical_novelty_data import Task
 from spaceform.losses.contrastive import ContrastiveLoss
 from spaceform.losses.triplet import TripletLoss
 from spaceform.methods.metric_learning.hyperspherical_novelty import NormalizedLinear

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from spaceform import papers
-from spaceform.claims import loki, runner
 from spaceform.claims.context import Context
+from spaceform.claims.transfer import loki, runner
 
 
 @pytest.fixture(scope="module")

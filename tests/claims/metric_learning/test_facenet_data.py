@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.claims.context import Context
-from spaceform.claims.facenet import SETTINGS
-from spaceform.claims.facenet_data import draw_glyphs, make_task, sample_pairs
+from spaceform.claims.metric_learning.facenet import SETTINGS
+from spaceform.claims.metric_learning.facenet_data import draw_glyphs, make_task, sample_pairs
 from spaceform.data.dataset import Dataset
 from spaceform.errors import InputError
 

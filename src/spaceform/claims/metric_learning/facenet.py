@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spaceform.claims.context import Context
-from spaceform.claims.facenet_data import Task, make_task
+from spaceform.claims.metric_learning.facenet_data import Task, make_task
 from spaceform.claims.record import Record
 from spaceform.heads.compatible import compatible_head
 from spaceform.losses.harmonic import HarmonicTripletLoss

@@ -5,10 +5,10 @@ import pytest
 
 from contracts.claims import check_figures
 from spaceform import papers
-from spaceform.claims import hyperspherical_novelty as claim
 from spaceform.claims.context import Context
-from spaceform.claims.hyperspherical_novelty_data import Task, digit_tasks, make_task
-from spaceform.claims.hyperspherical_novelty_training import KINDS, PlainLinear, fit
+from spaceform.claims.metric_learning import hyperspherical_novelty as claim
+from spaceform.claims.metric_learning.hyperspherical_novelty_data import Task, digit_tasks, make_task
+from spaceform.claims.metric_learning.hyperspherical_novelty_training import KINDS, PlainLinear, fit
 from spaceform.claims.runner import reproduce
 from spaceform.errors import InputError
 

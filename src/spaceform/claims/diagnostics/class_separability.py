@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from spaceform.claims.class_separability_training import Epochs, train_on_digits, train_on_texts
 from spaceform.claims.context import Context
+from spaceform.claims.diagnostics.class_separability_training import Epochs, train_on_digits, train_on_texts
 from spaceform.claims.record import Record
 from spaceform.clustering import indices
 from spaceform.clustering.kmeans import kmeans

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from spaceform import papers
-from spaceform.claims import metrix
 from spaceform.claims.context import Context
+from spaceform.claims.metric_learning import metrix
 from spaceform.claims.runner import reproduce
 from spaceform.losses.contrastive import ContrastiveLoss
 from spaceform.losses.mixing.metrix_loss import MetrixLoss

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from spaceform.checks import check_choice
+from spaceform.claims.class_discovery.tabular_ncd_tables import TABLES, Setting, Task, make_task
 from spaceform.claims.context import Context
 from spaceform.claims.record import Record
-from spaceform.claims.tabular_ncd_tables import TABLES, Setting, Task, make_task
 from spaceform.clustering.kmeans import assign_nearest, kmeans
 from spaceform.clustering.n_clusters import INDICES, sweep_n_clusters
 from spaceform.clustering.spectral_tuning import tune_spectral
