@@ -15,9 +15,9 @@ from spaceform.errors import InputError
 class SpatialGate(nn.Module):
     """Attention A in (0, 1) for every place of a feature map F, which becomes ``F * A``.
 
-    ``A = sigmoid(conv(relu(conv(relu(conv(F))))))`` with 3 x 3 convolutions and padding 1 (Adiga V, Dolz, Lombaert, JBHI
-    2022). Parameters: ``channels`` C of the map; ``reduction``: the first two convolutions have ``C / reduction[0]``
-    and ``C / reduction[1]`` channels, C / 8 and C / 32 there. Raises ``InputError`` for fewer channels than that.
+    ``A = sigmoid(conv(relu(conv(relu(conv(F))))))`` with 3 x 3 convolutions (Adiga V, Dolz, Lombaert, JBHI 2022).
+    Parameters: ``channels`` C of the map; ``reduction``: the first two convolutions have ``C / reduction[0]`` and
+    ``C / reduction[1]`` channels, C / 8 and C / 32 there. Raises ``InputError`` for fewer channels than that.
     O(B h w C^2 / reduction[0]).
 
     >>> attention, gated = SpatialGate(32)(torch.ones(2, 32, 7, 7))
