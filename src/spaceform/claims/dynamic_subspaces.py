@@ -110,9 +110,9 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
     """Return clustering and retrieval of one arm on test rows, in per cent, and what its training did.
 
     ``nmi``: k-means with the number of classes, mean over k-means seeds; ``recall``: recall@1, with ``recall_2`` to
-    ``recall_8``; ``validation_nmi``; ``learners``, ``first_split`` (epoch, -1: none), ``smallest`` slice. Where the object's pixels
-    are known ``dice`` of the attention map as a mask, ``dice_activity`` of the mean activity of the same net, and
-    ``dice_all`` of all pixels. Arms that grow also give ``kept_taylor``, ``kept_random``, ``kept_variance``,
+    ``recall_8``; ``validation_nmi``; ``learners``, ``first_split`` (epoch, -1: none), ``smallest`` slice. Where the
+    object's pixels are known: ``dice`` of the attention map as a mask, ``dice_activity`` of the mean activity of the
+    same net, ``dice_all`` of all pixels. Arms that grow also give ``kept_taylor``, ``kept_random``, ``kept_variance``,
     ``kept_least``: recall@1 of as many neurons, chosen in these ways, just before the first split; ``kept_all`` of all
     neurons, which is also what the others are where no split came.
     """

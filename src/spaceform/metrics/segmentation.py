@@ -26,7 +26,7 @@ def dice(found: ArrayLike, truth: ArrayLike) -> float:
 
 
 def weak_masks(maps: ArrayLike, size: int, *, threshold: float = 0.5) -> BoolArray:
-    """Return masks ``(n, size, size)``: where maps ``(n, h, w)``, enlarged and scaled to [0, 1] each, reach a threshold.
+    """Return masks ``(n, size, size)``: where maps ``(n, h, w)``, enlarged and scaled to [0, 1], reach a threshold.
 
     Enlarged bilinearly, borders continued; ``threshold`` in (0, 1) is a share of the range of each map. A map of one
     value says nothing and gives an empty mask. Raises ``InputError`` for other shapes and NaN. O(n size^2).
