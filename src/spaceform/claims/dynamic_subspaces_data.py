@@ -41,7 +41,7 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
     sizes = settings["rows"]
     rng = np.random.default_rng(derive_seed(seed, "rows"))
     if settings["data"] == "drawn":
-        X, y = draw(sum(sizes), rng)
+        X, y = draw(sum(sizes), seed=derive_seed(seed, "pictures"))
         return Task(*(_grey(X[part], y[part]) for part in _cut(np.arange(len(y)), sizes)))
     if settings["data"] == "fashion-mnist":
         found = data.load("fashion-mnist", progress=context.progress)
@@ -53,8 +53,9 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
     return _listed(settings, rng, context)
 
 
-def draw(n: int, rng: np.random.Generator) -> tuple[np.ndarray, IntArray]:
+def draw(n: int, *, seed: int) -> tuple[np.ndarray, IntArray]:
     """Return ``n`` grey pictures on black of four shapes, each thin or thick and anywhere: one class, many looks."""
+    rng = np.random.default_rng(seed)
     y = rng.integers(0, 4, n)
     X = np.zeros((n, SIZE, SIZE), dtype=np.float64)
     down, across = np.mgrid[:SIZE, :SIZE]

@@ -6,13 +6,14 @@ import torch
 
 from contracts.cases import EstimatorCase, LossCase, full_labels
 from spaceform.errors import InputError, NoPairsError
-from spaceform.methods.metric_learning.dynamic_subspaces import DynamicSubspaceMetric
+from spaceform.methods.metric_learning.dynamic_subspaces import DynamicSubspaceEncoder, DynamicSubspaceMetric
 from spaceform.metrics.retrieval import recall_at_k
 
 CONTRACT_CASES = {
     "DynamicSubspaceMetric": EstimatorCase(
         {"n_components": 12, "epochs": 3, "patience": 1, "random_state": 0}, full_labels
     ),
+    "DynamicSubspaceEncoder": EstimatorCase({"embedding_dim": 12, "epochs": 2, "patience": 1}, full_labels),
     "MarginLoss": LossCase(),
 }
 
@@ -111,3 +112,92 @@ def test_data_that_do_not_fit_are_refused():
     few = np.array([0] * 20 + [1] * 18 + [2, 3])
     assert DynamicSubspaceMetric(**{**QUICK, "epochs": 1}).fit(X, few).classes_.tolist() == [0, 1, 2, 3]
     assert issubclass(NoPairsError, InputError)
+
+
+SMALL = {"embedding_dim": 12, "epochs": 4, "patience": 1, "samples_per_class": 4, "learning_rate": 5e-3}
+
+
+@pytest.fixture(scope="module")
+def striped():
+    """Four classes of stripes that stand anywhere along the other side, on noise."""
+    rng = np.random.default_rng(0)
+    y = np.arange(72) % 4
+    X = rng.integers(0, 60, (72, 16, 16))
+    for picture, kind in zip(X, y, strict=True):
+        start = rng.integers(0, 9)
+        picture[4 * kind : 4 * kind + 3, start : start + 6] += 180
+    return X.astype(np.uint8), y
+
+
+@pytest.fixture(scope="module")
+def looking(striped):
+    return DynamicSubspaceEncoder(**SMALL).fit(*striped)
+
+
+def test_pictures_become_vectors_of_unit_slices_and_maps(striped, looking):
+    X, _ = striped
+    vectors = looking.encode(X)
+    np.testing.assert_allclose((vectors**2).sum(1), looking.n_learners_, atol=1e-4)
+    np.testing.assert_allclose(looking.encode(X[:5], batch_size=2), vectors[:5], atol=1e-5)
+    maps = looking.attention(X)
+    assert maps.shape == (72, 4, 4)
+    assert 0 < maps.min() < maps.max() < 1
+    np.testing.assert_allclose(looking.attention(X, batch_size=7), maps, atol=1e-6)
+    assert looking.growth_.n_learners[-1] == looking.n_learners_
+    assert set(looking.history_.figures) == {"score", "loss"}
+
+
+def test_training_beats_no_training(striped, looking):
+    X, y = striped
+    untrained = DynamicSubspaceEncoder(**{**SMALL, "epochs": 0}).fit(X, y)
+    before, after = (recall_at_k(model.transform(X), y, ks=(1,))[1] for model in (untrained, looking))
+    assert after > before + 0.1
+
+
+def test_a_grown_encoder_is_saved_and_found_again(striped, tmp_path):
+    X, y = striped
+    grown = DynamicSubspaceEncoder(**{**SMALL, "epochs": 8, "n_learners": 2, "dynamic": False}).fit(X, y)
+    grown.net_.embedding.split_last(torch.tensor([7, 9]), torch.Generator().manual_seed(0))
+    grown.save(tmp_path)
+    again = DynamicSubspaceEncoder.load(tmp_path)
+    assert again.slices_ == [range(6), range(6, 8), range(8, 12)]
+    np.testing.assert_array_equal(again.encode(X), grown.encode(X))
+    assert again.fingerprint == grown.fingerprint
+
+
+def test_a_killed_fit_goes_on_and_ends_the_same(striped, tmp_path):
+    whole = DynamicSubspaceEncoder(**SMALL).fit(*striped)
+
+    def kill(task, done, total, figures=None):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        DynamicSubspaceEncoder(**SMALL).fit(*striped, checkpoint=tmp_path / "c", progress=kill)
+    resumed = DynamicSubspaceEncoder(**SMALL).fit(*striped, checkpoint=tmp_path / "c")
+    assert resumed.fingerprint == whole.fingerprint
+    assert resumed.growth_ == whole.growth_
+
+
+def test_vectors_go_through_a_perceptron_that_has_no_maps():
+    X, y = looks(80)
+    model = DynamicSubspaceEncoder(**{**SMALL, "epochs": 1}).fit(X, y)
+    assert model.transform(X).shape == (80, 12)
+    with pytest.raises(InputError, match="net"):
+        model.attention(X)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [({"n_learners": 13}, "n_learners"), ({"embedding_dim": 9}, "embedding"), ({"random_state": -1}, "random_state")],
+)
+def test_settings_of_the_encoder_are_checked(striped, settings, name):
+    with pytest.raises(InputError, match=name):
+        DynamicSubspaceEncoder(**{**SMALL, **settings}).fit(*striped)
+
+
+def test_pictures_of_other_shapes_and_channels_are_refused(striped, looking):
+    with pytest.raises(InputError, match="as in fit"):
+        looking.encode(np.zeros((1, 16, 16, 3), dtype=np.uint8))
+    with pytest.raises(InputError, match="as in fit"):
+        looking.attention(np.zeros((1, 20, 20), dtype=np.uint8))
