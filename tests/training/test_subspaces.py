@@ -300,9 +300,9 @@ def test_what_does_not_fit_is_refused(change, message):
     X, y = rows()
     options = {"validation": (X[64:], y[64:]), "epochs": 1, "finetune_from": 1, "batch": (2, 4)}
     labels = change.pop("y", y[:64])
-    with pytest.raises(InputError, match=message) as refused:
+    kind = NoPairsError if message.startswith("two") else InputError
+    with pytest.raises(kind, match=message):
         trainer().fit(X[:64], labels, **{**options, **change})
-    assert "class" not in message or isinstance(refused.value, NoPairsError) or message == "samples_per_class"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,13 @@ import pytest
 import torch
 
 from contracts.cases import EstimatorCase, LossCase, full_labels
+from spaceform.data.pictures import encode_png
 from spaceform.errors import InputError, NoPairsError
 from spaceform.methods.metric_learning.dynamic_subspaces import DynamicSubspaceEncoder, DynamicSubspaceMetric
 from spaceform.metrics.retrieval import recall_at_k
+from spaceform.space import Space
+from spaceform.workflows.encoders import open_encoder
+from spaceform.workflows.train import train
 
 CONTRACT_CASES = {
     "DynamicSubspaceMetric": EstimatorCase(
@@ -201,3 +205,26 @@ def test_pictures_of_other_shapes_and_channels_are_refused(striped, looking):
         looking.encode(np.zeros((1, 16, 16, 3), dtype=np.uint8))
     with pytest.raises(InputError, match="as in fit"):
         looking.attention(np.zeros((1, 20, 20), dtype=np.uint8))
+
+
+def test_both_are_trained_on_a_users_space(striped, tmp_path):
+    X, y = looks(80)
+    names = [None if row % 9 == 0 else f"kind {code}" for row, code in enumerate(y)]
+    space = Space.create(X, attributes={"name": names}, label="name")
+    options = {"n_components": "12", "epochs": "2", "learning-rate": "0.01"}
+    result = train("dynamic-subspaces", space, out=tmp_path / "v", options=options)
+    made = Space.open(tmp_path / "v")
+    assert (result.method, made.dim, len(made)) == ("dynamic-subspaces", 12, 80)
+    pictures, kinds = striped
+    drawn = Space.create(
+        np.eye(72),
+        attributes={"name": [f"kind {code}" for code in kinds]},
+        label="name",
+        pictures=encode_png(np.repeat(pictures[..., None], 3, 3)),
+    )
+    options = {"embedding-dim": "12", "epochs": "2"}
+    train("dynamic-subspaces:DynamicSubspaceEncoder", drawn, out=tmp_path / "p", options=options, size=16)
+    made = Space.open(tmp_path / "p")
+    assert (made.dim, made.encoder["kind"]) == (12, "DynamicSubspaceEncoder")
+    found = open_encoder(tmp_path / "p")
+    np.testing.assert_allclose(found.encode(np.repeat(pictures[:4, ..., None], 3, 3)), made.vectors[:4], atol=1e-4)
