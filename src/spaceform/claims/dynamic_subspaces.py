@@ -37,7 +37,6 @@ ARMS = {
     "searched": "the best of 1, 2 and 4 learners by validation NMI: three trainings instead of one",
     "dynamic": "begins with one learner and adds others when validation stalls, keeping neurons by their Taylor score",
     "random_neurons": "ablation: as many neurons are kept, drawn at random",
-    "variance_neurons": "as many neurons are kept, those of the largest variance",
     "random_clusters": "control: learners are added as by dynamic, but learn from random parts of the data",
 }
 
@@ -75,7 +74,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "min_keep": 2,
         "scorings": 2,
     },
-    "laptop": {**_LAPTOP, "data": "fashion-mnist", "rows": [1000, 600, 2000], "epochs": 36, "finetune_from": 30},
+    "laptop": {**_LAPTOP, "data": "fashion-mnist", "rows": [1000, 600, 2000], "epochs": 30, "finetune_from": 25},
     "paper": {
         **_LAPTOP,
         "reduction": [8, 32],
@@ -155,7 +154,7 @@ def _train(arm: str, seed: int, settings: Mapping[str, Any], context: Context, t
         backbone,
         embedding,
         dynamic=arm not in STATIC,
-        importance={"random_neurons": "random", "variance_neurons": "variance"}.get(arm, "taylor"),
+        importance="random" if arm == "random_neurons" else "taylor",
         clusters="random" if arm == "random_clusters" else "features",
         patience=settings["patience"],
         min_slice=settings["min_slice"],
