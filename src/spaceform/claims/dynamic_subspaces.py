@@ -24,6 +24,7 @@ from spaceform.metrics.retrieval import recall_at_k
 from spaceform.metrics.segmentation import dice, weak_masks
 from spaceform.nets.resnet50 import resnet50_trunk
 from spaceform.rng import derive_seed, torch_generator
+from spaceform.training.augment import flipped_crops
 from spaceform.training.growth import NeuronStatistics
 from spaceform.training.subspaces import GrowthHistory, clustering_nmi
 from spaceform.types import FloatArray
@@ -178,7 +179,7 @@ def _train(arm: str, seed: int, settings: Mapping[str, Any], context: Context, t
         finetune_from=settings["finetune_from"],
         batch=tuple(settings["batch"]),
         rates=tuple(settings["rates"]),
-        augment=_flipped_crops if settings["net"] == "resnet50" else None,
+        augment=partial(flipped_crops, size=settings["size"] * 7 // 8) if settings["net"] == "resnet50" else None,
         seed=seed,
         on_split=compare,
         progress=context.progress,
@@ -289,17 +290,3 @@ def _masks(trainer: DynamicSubspaceTrainer, test: Part) -> dict[str, float]:
         "dice_activity": score(backbone.activity),
         "dice_all": 100 * dice(np.ones_like(truth), truth),
     }
-
-
-def _flipped_crops(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return crops of 7/8 of the side at random places, each flipped across and down by chance."""
-    side = pictures.shape[-1]
-    small = side * 7 // 8
-    draws = torch.rand(len(pictures), 4, generator=generator)
-    crops = []
-    for picture, (down, across, left, up) in zip(pictures, draws.tolist(), strict=True):
-        top, start = int(down * (side - small + 1)), int(across * (side - small + 1))
-        crop = picture[:, top : top + small, start : start + small]
-        turned = [axis for axis, draw in ((2, left), (1, up)) if draw < 0.5]
-        crops.append(crop.flip(turned) if turned else crop)
-    return torch.stack(crops)
