@@ -1,9 +1,9 @@
-"""Jitter: a pure function that keeps shape, range and the white ground."""
+"""Jitter keeps shape, range and the white ground; crops are parts of the picture, flipped by chance."""
 
 import torch
 
 from spaceform.rng import torch_generator
-from spaceform.training.augment import jitter
+from spaceform.training.augment import flipped_crops, jitter
 
 
 def pictures():
@@ -30,3 +30,24 @@ def test_the_ground_stays_white_and_values_in_range():
 def test_white_stays_white():
     blank = torch.ones(2, 1, 16, 16)
     torch.testing.assert_close(jitter(blank, torch_generator(0)), blank)
+
+
+def test_crops_are_straight_parts_of_the_picture_flipped_in_half_of_the_cases():
+    side = torch.linspace(0, 1, 60)
+    ramps = torch.stack([side.expand(60, 60), side.expand(60, 60).T])  # brighter to the right; brighter downwards
+    crops = flipped_crops(ramps.expand(400, 2, 60, 60), torch_generator(0), size=20)
+    assert crops.shape == (400, 2, 20, 20)
+    assert crops.min() >= 0
+    assert crops.max() <= 1
+    across, down = crops[:, 0, 10], crops[:, 1, :, 10]
+    torch.testing.assert_close(crops[:, 0], across[:, None].expand(400, 20, 20), atol=1e-5, rtol=0)
+    spans = torch.stack([across[:, -1] - across[:, 0], down[:, -1] - down[:, 0]])
+    assert 0.4 < float((spans < 0).float().mean()) < 0.6
+    assert abs(float(torch.corrcoef(spans.sign())[0, 1])) < 0.15  # the two flips are drawn apart
+    areas = (spans.abs() * 20 / 19).prod(0)
+    assert areas.min() < 0.15
+    assert areas.max() > 0.8
+    ratios = spans[0].abs() / spans[1].abs()
+    assert ratios.min() > 0.7
+    assert ratios.max() < 1.4
+    assert torch.equal(crops, flipped_crops(ramps.expand(400, 2, 60, 60), torch_generator(0), size=20))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
+
+from spaceform.checks import check_integer
 
 TURN, GROW, SHIFT, TINT = 0.2, 0.15, 0.1, 0.3
 """At most 0.2 rad of rotation, 15% of scale, a shift of 5% of the side (0.1 grid units), 30% of each colour."""
@@ -27,3 +31,22 @@ def jitter(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     dark = functional.grid_sample(1 - pictures, grid, align_corners=False)
     tint = 1 + draws[:, 4:, None, None].to(pictures) * TINT
     return (1 - dark * tint).clamp(0, 1)
+
+
+def flipped_crops(pictures: torch.Tensor, generator: torch.Generator, *, size: int) -> torch.Tensor:
+    """Return a random part of each picture ``(B, C, h, w)`` as ``(B, C, size, size)``, flipped either way by chance.
+
+    The part has 8% to 100% of the area and sides 3 : 4 to 4 : 3 (Szegedy and others, CVPR 2015), cut to the picture;
+    what it holds is interpolated, not averaged, where it shrinks. A pure function of its arguments. O(B C size^2).
+    """
+    check_integer(size, "size", low=1)
+    draws = torch.rand(len(pictures), 6, generator=generator)
+    area, slant = 0.08 + 0.92 * draws[:, 0], (2 * draws[:, 1] - 1) * math.log(4 / 3)
+    sides = torch.stack([(area * slant.exp()).sqrt(), (area / slant.exp()).sqrt()], 1).clamp(max=1)
+    centres = (2 * draws[:, 2:4] - 1) * (1 - sides)
+    signs = (draws[:, 4:6] < 0.5).float() * -2 + 1
+    maps = torch.zeros(len(pictures), 2, 3)
+    maps[:, 0, 0], maps[:, 1, 1] = (sides * signs).T
+    maps[:, :, 2] = centres
+    grid = functional.affine_grid(maps.to(pictures), [*pictures.shape[:2], size, size], align_corners=False)
+    return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
