@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from spaceform.claims.context import Context
-from spaceform.claims.dynamic_subspaces_data import Part, Task, make_task
+from spaceform.claims.metric_learning.dynamic_subspaces_data import Part, Task, make_task
 from spaceform.claims.record import Record
 from spaceform.methods.metric_learning.dynamic_subspaces import (
     DynamicSubspaceTrainer,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from spaceform.claims import dynamic_subspaces as claim
 from spaceform.claims.context import Context
-from spaceform.claims.dynamic_subspaces_data import SIZE, draw, make_task
+from spaceform.claims.metric_learning import dynamic_subspaces as claim
+from spaceform.claims.metric_learning.dynamic_subspaces_data import SIZE, draw, make_task
 from spaceform.claims.runner import reproduce
 
 
