@@ -31,7 +31,7 @@ def load(slug: str) -> Paper:
 
 
 def all_papers() -> tuple[Paper, ...]:
-    """Return every record, ordered by purpose and then by slug. The first call reads the files, about 30 ms."""
+    """Return every record, ordered by purpose and then by slug. Each file is read once."""
     return _load_all()
 
 
