@@ -1,0 +1,1 @@
+"""Losses over pairs of classes: a gate for every two of them, and what is asked for inside it."""
