@@ -12,6 +12,7 @@ from spaceform.data.pictures import encode_png
 from spaceform.errors import InputError
 from spaceform.space import Space
 from spaceform.workflows import train as workflow
+from spaceform.workflows.encoders import open_encoder
 from spaceform.workflows.train import train
 
 KINDS = {"cat": "animal", "dog": "animal", "owl": "animal", "fig": "food", "rye": "food", "oat": "food"}
@@ -137,11 +138,29 @@ def test_an_encoder_learns_from_the_pictures_of_a_space(use, tmp_path):
     assert result.labelled == 6
     with pytest.raises(InputError, match="out"):
         train("encoder", space, size=16)
-    with pytest.raises(InputError, match="without pictures"):
-        train("encoder", Space.create(np.eye(2), attributes={"n": ["a", "b"]}, label="n"), out=tmp_path / "u")
+    some = [encode_png(pictures(1))[0], *[None] * 7]
+    with pytest.raises(InputError, match="no picture in row 1"):
+        train("encoder", Space.create(np.eye(8), pictures=some), out=tmp_path / "u")
     one = Space.create(np.eye(8), attributes={"n": ["a"] * 8}, label="n", pictures=encode_png(pictures()))
     with pytest.raises(InputError, match="1 class"):
         train("encoder", one, out=tmp_path / "u", size=16)
+
+
+def test_an_encoder_learns_from_the_vectors_of_a_space_without_pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = ["a", "b", "c", None] * 10
+    space = Space.create(rng.normal(size=(40, 6)), attributes={"name": labels}, label="name")
+    options = {"embedding_dim": "5", "hidden": "8", "gate": "sigmoid:8", "epochs": "2"}
+    result = train("hydra", space, out=tmp_path / "t", options=options)
+    made = Space.open(tmp_path / "t")
+    assert (result.labelled, made.dim, made.geometry, made.encoder["kind"]) == (
+        30,
+        5,
+        "sphere",
+        "ArbitraryPairProjector",
+    )
+    again = open_encoder(tmp_path / "t")
+    np.testing.assert_allclose(again.encode(space.vectors), made.vectors, atol=1e-6)
 
 
 def test_an_encoder_learns_from_a_folder_of_pictures(use, tmp_path):

@@ -124,18 +124,21 @@ def train_rows(job: Job) -> Trained:
 
 
 def train_encoder(job: Job) -> Trained:
-    """Fit an encoder to the labelled pictures and embed all of them: a new Space in ``out``, with the encoder in it."""
+    """Fit an encoder to the labelled rows and embed all of them: a new Space in ``out``, with the encoder in it.
+
+    Its inputs are the pictures, or the vectors of a Space that has none.
+    """
     if job.out is None:
         raise InputError("out", got="None", expected="a folder for the Space with the new vectors")
-    images, base = _pictures(job)
+    inputs, base = _inputs(job)
     y = base.labels(job.label)[0]
     rows = np.flatnonzero(y >= 0)
     if (classes := len(np.unique(y[rows]))) < 2:
-        raise InputError("label", got=f"{classes} class(es)", expected="pictures of two or more classes")
+        raise InputError("label", got=f"{classes} class(es)", expected="rows of two or more classes")
     surroundings = {"progress": job.progress, "checkpoint": job.out / "checkpoint"}
     encoder = job.make()
-    encoder.fit(images[rows], y[rows], **_accepted(encoder.fit, surroundings))
-    vectors = encoder.encode(images, **_accepted(encoder.encode, surroundings))
+    encoder.fit(inputs[rows], y[rows], **_accepted(encoder.fit, surroundings))
+    vectors = encoder.encode(inputs, **_accepted(encoder.encode, surroundings))
     encoder.save(job.out / FOLDER)
     record = {"kind": type(encoder).__name__, "fingerprint": encoder.fingerprint}
     space = _with_vectors(base, vectors, record).with_columns({"seen": y >= 0})
@@ -241,14 +244,16 @@ def _accepted(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if accepts(function, name)}
 
 
-def _pictures(job: Job) -> tuple[np.ndarray, Space]:
-    """Return all pictures ``(n, size, size, 3)`` uint8 and a Space of their rows."""
+def _inputs(job: Job) -> tuple[np.ndarray, Space]:
+    """Return all pictures ``(n, size, size, 3)`` uint8, or vectors ``(n, d)``, and a Space of their rows."""
     if isinstance(job.source, Space):
         space = job.source
-        encoded = [space.picture(row) for row in range(len(space))] if space.has_pictures else []
+        if not space.has_pictures:
+            return space.vectors, space
+        encoded = [space.picture(row) for row in range(len(space))]
         missing = [row for row, picture in enumerate(encoded) if picture is None]
-        if not encoded or missing:
-            got = f"no picture in row {missing[0]}" if missing else "a Space without pictures"
+        if missing:
+            got = f"no picture in row {missing[0]}"
             raise InputError("source", got=got, expected="a picture per row", remedy="build it from pictures")
         return decode([picture for picture in encoded if picture is not None], size=job.size), space
     found = read_rows(job.source, label=job.label, size=job.size, progress=job.progress)

@@ -1,4 +1,4 @@
-"""CIFAR-100 in its binary version."""
+"""CIFAR-10 and CIFAR-100 in their binary versions."""
 
 import numpy as np
 import pytest
@@ -53,3 +53,39 @@ def test_damaged_cifar_files_are_refused(cifar, name, content, message):
     (cifar / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         data.load("cifar-100", root=cifar)
+
+
+@pytest.fixture
+def cifar10(tmp_path):
+    """Two records in each of the five training files, three in the test file, in the folder of the archive."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for name, n in [*((f"data_batch_{part}", 2) for part in range(1, 6)), ("test_batch", 3)]:
+        records = rng.integers(0, 10, (n, 3073), dtype=np.uint8)
+        records.tofile(folder / f"{name}.bin")
+    write(folder, "".join(f"class_{i}\n" for i in range(10)), "batches.meta.txt")
+    return tmp_path
+
+
+def test_cifar10_records_become_pictures(cifar10):
+    raw = np.fromfile(cifar10 / "cifar-10-batches-bin" / "data_batch_2.bin", dtype=np.uint8).reshape(2, 3073)
+    found = data.load("cifar-10", root=cifar10)
+    assert (found.X.shape, len(found.classes)) == ((13, 32, 32, 3), 10)
+    assert found.classes[found.y[2]] == f"class {raw[0, 0]}"
+    assert found.attributes["split"].tolist() == ["train"] * 10 + ["test"] * 3
+    assert found.X[3, 5, 7].tolist() == [raw[1, 1 + plane * 1024 + 5 * 32 + 7] for plane in range(3)]
+
+
+def test_pickled_and_damaged_cifar10_is_refused(cifar10, tmp_path):
+    folder = cifar10 / "cifar-10-batches-bin"
+    (folder / "test_batch.bin").write_bytes(b"\xff" * 3073)
+    with pytest.raises(InputError, match="class 255"):
+        data.load("cifar-10", root=cifar10)
+    (folder / "test_batch.bin").write_bytes(b"x" * 3072)
+    with pytest.raises(InputError, match="records of 3073"):
+        data.load("cifar-10", root=folder)
+    for name in ("data_batch_1", "batches.meta"):
+        write(tmp_path, "", name)
+    with pytest.raises(InputError, match="never read; unpack cifar-10-binary"):
+        data.load("cifar-10", root=tmp_path)
