@@ -13,6 +13,7 @@ EXAMPLES = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
 
 SHOWS = {
     "audit_array": r"with labels: .*\nwithout labels: separability 0\.\d\d, 0\.[12]\d \+- 0\.\d\d above shuffled .*\n",
+    "class_relations": r"(class \d goes with class \d .*\n){5}neighbours .* for [34]\d%, after training for [5-9]\d%\n",
     "filtered_search": r"(\d item-\d+ (animal|tool) 20(0\d|10)\n){3}\{'animal': .*\}\n",
     "novel_classes": r"NCDKMeans: [89]\d% .*\nNCDSpectralClustering: [89]\d% .*\nthe silhouette suggests [4-7] .*\n",
     "unseen_labels": r".* says lynx, Loki says cat\n.* Loki says animal\n.* says lynx, Loki says lynx\n",
