@@ -52,8 +52,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": "digits",
-        "train_rows": 1000,
-        "test_rows": 600,
+        "train_rows": 800,
+        "test_rows": 400,
         "net": "small",
         "dim": 64,
         "hidden": 128,
@@ -63,13 +63,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rates": dict.fromkeys(ARMS, 3e-3),
         "augment": False,
         "k": 10,
-        "pairs": 40,
-        "anchors": 8,
+        "pairs": 20,
+        "anchors": 5,
     },
     "laptop": {
         "data": "fashion-mnist",
-        "train_rows": 6000,
-        "test_rows": 3000,
+        "train_rows": 4000,
+        "test_rows": 2000,
         "net": "small",
         "dim": 128,
         "hidden": 256,
@@ -79,7 +79,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rates": dict.fromkeys(ARMS, 3e-3),
         "augment": False,
         "k": 20,
-        "pairs": 90,
+        "pairs": 60,
         "anchors": 20,
     },
     "paper": {
@@ -99,7 +99,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "anchors": 100,
     },
 }
-"""The laptop's learning rates were chosen on rows of the training split that no seed trains on; see the record."""
+"""The laptop's learning rate is the better of 1e-3 and 3e-3 for same-class and for gated pairs, on rows of the training
+split; without a gate arbitrary pairs differ little between the two."""
 
 CHANNELS = (32, 64)
 """Of the first two blocks of the small network; the third has as many as there are dimensions."""
@@ -159,7 +160,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
     projections = [model.project(task.X), model.project(task.test)]
     scaler = StandardScaler().fit(features[0])
     known, asked = (scaler.transform(rows) for rows in features)
-    probe = LogisticRegression(max_iter=200, tol=1e-3).fit(known, task.y)
+    probe = LogisticRegression(max_iter=200, tol=1e-2).fit(known, task.y)
     return {
         "knn": _neighbours(known, asked, task, settings["k"]),
         "linear": float((probe.predict(asked) == task.truth).mean()),

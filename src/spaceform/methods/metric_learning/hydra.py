@@ -207,6 +207,10 @@ class ArbitraryPairProjector(AbstractEncoder):
         See :meth:`~spaceform.losses.class_pairs.gates.ClassPairGate.overlap`. O(C) gates.
         """
         check_is_fitted(self, "net_")
+        if not hasattr(self.net_.gate, "overlap"):
+            raise InputError(
+                "gate", got=repr(self.net_.gate), expected="a gate that tells its overlap, as ClassPairGate"
+            )
         affinity: FloatArray = self.net_.gate.overlap().cpu().numpy()
         return affinity
 
