@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from spaceform.claims import hydra
 from spaceform.claims.context import Context
+from spaceform.claims.metric_learning import hydra
 from spaceform.claims.runner import reproduce
 from spaceform.losses.class_pairs.gates import ClassPairGate
 from spaceform.rng import torch_generator
