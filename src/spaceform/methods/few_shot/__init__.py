@@ -1,0 +1,1 @@
+"""Learn classes from a few examples of each."""
