@@ -74,6 +74,13 @@ _PACKAGED = (
         root="may",
     ),
     Entry(
+        name="dejavu",
+        home="dejavu:load_dejavu",
+        rows=10_860,
+        what="543 letters of 5 scripts drawn by 12 typefaces, 28 x 28 grey; fonts of matplotlib",
+        licence="Bitstream Vera",
+    ),
+    Entry(
         name="letter",
         home="letter:load_letter",
         rows=20_000,
