@@ -1,42 +1,44 @@
-"""Prototypes: the mean of the rows of each class, and how far rows are from them."""
+"""Means of the rows of each class, for NumPy arrays and torch tensors alike."""
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
-from spaceform.checks import check_integer, check_real
+import numpy as np
+
+from spaceform.checks import check_integer
 from spaceform.errors import InputError
-from spaceform.ops.pairs import squared_distances
+
+if TYPE_CHECKING:
+    import torch
+
+    Rows = TypeVar("Rows", np.ndarray, torch.Tensor)
+else:
+    Rows = TypeVar("Rows")
 
 
-def class_prototypes(embeddings: torch.Tensor, targets: torch.Tensor, n_classes: int) -> torch.Tensor:
-    """Return the mean row of each class ``(n_classes, d)``; gradients reach every row.
+def class_prototypes(X: Rows, codes: Rows, n_classes: int) -> Rows:
+    """Return the mean row of each class ``(n_classes, d)`` of ``X (n, d)``; ``codes (n,)`` are in [0, n_classes).
 
-    ``embeddings (n, d)``; ``targets (n,)`` integers 0 to ``n_classes`` - 1. Raises ``InputError`` for targets of
-    another length or range, and for a class without rows: its mean is not defined. O(n d).
+    Gradients flow through tensors. Raises ``InputError`` for codes of another length, out of range or not integer, and
+    for a class without a row: its mean is not defined. O(n d).
     """
     check_integer(n_classes, "n_classes", low=1)
-    if embeddings.ndim != 2:
-        raise InputError("embeddings", got=f"shape {tuple(embeddings.shape)}", expected="shape (n, d)")
-    if targets.shape != embeddings.shape[:1]:
-        raise InputError("targets", got=f"shape {tuple(targets.shape)}", expected=f"({len(embeddings)},)")
-    if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < n_classes:
-        raise InputError("targets", got="numbers out of range", expected=f"class numbers 0 to {n_classes - 1}")
-    counts = torch.bincount(targets, minlength=n_classes)
-    if bool((counts == 0).any()):
-        empty = int((counts == 0).nonzero()[0, 0])
-        raise InputError("targets", got=f"no row of class {empty}", expected="at least one row of each class")
-    sums = embeddings.new_zeros(n_classes, embeddings.shape[1]).index_add(0, targets, embeddings)
-    return sums / counts[:, None].to(sums)
-
-
-def prototype_distances(embeddings: torch.Tensor, prototypes: torch.Tensor, *, temperature: float = 1.0) -> torch.Tensor:
-    """Return squared Euclidean distances over ``temperature``, ``(n, K)``: what a softmax over classes takes negated.
-
-    ``embeddings (n, d)``, ``prototypes (K, d)``. A ``temperature`` of d makes it the mean over dimensions. O(n K d).
-    """
-    check_real(temperature, "temperature", low=0, open_ends=True)
-    if embeddings.ndim != 2 or prototypes.ndim != 2 or embeddings.shape[1] != prototypes.shape[1]:
-        got = f"shapes {tuple(embeddings.shape)} and {tuple(prototypes.shape)}"
-        raise InputError("prototypes", got=got, expected="rows of one width")
-    return squared_distances(embeddings, prototypes) / temperature
+    if X.ndim != 2 or tuple(codes.shape) != (len(X),):
+        shapes = f"rows {tuple(X.shape)}, codes {tuple(codes.shape)}"
+        raise InputError("codes", got=shapes, expected="rows (n, d) and one code for each")
+    whole = codes.dtype.kind in "iu" if isinstance(codes, np.ndarray) else not codes.dtype.is_floating_point
+    if not whole or (len(codes) and (int(codes.min()) < 0 or int(codes.max()) >= n_classes)):
+        raise InputError("codes", got="other codes", expected=f"integers from 0 to {n_classes - 1}")
+    if isinstance(X, np.ndarray):
+        counts = np.bincount(codes, minlength=n_classes)
+        sums = np.zeros((n_classes, X.shape[1]), dtype=X.dtype)
+        np.add.at(sums, codes, X)
+    else:
+        counts = codes.bincount(minlength=n_classes)
+        sums = X.new_zeros(n_classes, X.shape[1]).index_add(0, codes, X)
+    if int(counts.min()) == 0:
+        empty = int(counts.argmin())
+        raise InputError("codes", got=f"no row of class {empty}", expected="at least one row per class")
+    prototypes: Rows = sums / (counts[:, None].astype(X.dtype) if isinstance(X, np.ndarray) else counts[:, None].to(X))
+    return prototypes

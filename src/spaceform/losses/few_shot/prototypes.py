@@ -9,7 +9,21 @@ from torch.nn import functional
 
 from spaceform.checks import check_real
 from spaceform.errors import InputError
-from spaceform.ops.prototypes import prototype_distances
+from spaceform.ops.pairs import squared_distances
+
+
+def prototype_distances(
+    embeddings: torch.Tensor, prototypes: torch.Tensor, *, temperature: float = 1.0
+) -> torch.Tensor:
+    """Return squared Euclidean distances over ``temperature``, ``(n, K)``: what a softmax over classes takes negated.
+
+    ``embeddings (n, d)``, ``prototypes (K, d)``. A ``temperature`` of d makes it the mean over dimensions. O(n K d).
+    """
+    check_real(temperature, "temperature", low=0, open_ends=True)
+    if embeddings.ndim != 2 or prototypes.ndim != 2 or embeddings.shape[1] != prototypes.shape[1]:
+        got = f"shapes {tuple(embeddings.shape)} and {tuple(prototypes.shape)}"
+        raise InputError("prototypes", got=got, expected="rows of one width")
+    return squared_distances(embeddings, prototypes) / temperature
 
 
 def prototypical_loss(distances: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -1,1 +1,1 @@
-"""Learn classes from a few examples of each."""
+"""Learn from a handful of examples per class."""

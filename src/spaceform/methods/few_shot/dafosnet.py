@@ -17,12 +17,13 @@ from spaceform.losses.few_shot.balanced import balanced_cross_entropy
 from spaceform.losses.few_shot.mode_collapse import aocmc_loss
 from spaceform.losses.few_shot.prototypes import (
     prototype_alignment_loss,
+    prototype_distances,
     prototype_triplet_loss,
     prototypical_loss,
 )
 from spaceform.nets.domain_norm import DomainNet
 from spaceform.nets.feature_gan import ConditionalFeatureGAN, FeatureGANPair
-from spaceform.ops.prototypes import class_prototypes, prototype_distances
+from spaceform.ops.prototypes import class_prototypes
 from spaceform.training.adversarial import AdversarialSteps
 
 __all__ = ["ConditionalFeatureGAN", "DAFOSNet", "DistanceHead", "GANLearners", "Task"]
