@@ -90,7 +90,7 @@ class DomainNet(nn.Module):
     """A network whose batch norms are kept apart by domain: ``forward(x, domain)``; all other weights are shared.
 
     Parameters: ``net`` maps inputs to features ``(B, d)`` and is converted in place; ``n_domains``; with ``shared``
-    nothing is converted, and the domain changes nothing (the ablation). Raises ``InputError`` for a domain out of range.
+    nothing is converted, and the domain changes nothing (the ablation). Raises ``InputError`` for other domains.
     """
 
     def __init__(self, net: nn.Module, *, n_domains: int = 2, shared: bool = False) -> None:

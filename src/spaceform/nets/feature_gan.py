@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from spaceform.checks import check_integer, check_real
 from spaceform.errors import InputError
+from spaceform.losses.few_shot.mode_collapse import aocmc_loss
 from spaceform.nets.mlp import mlp
 from spaceform.ops.prototypes import class_prototypes
 
 MAKES, JUDGES = (32, 48), (48, 32, 16, 8)
 """Hidden widths of generator and discriminator in the paper."""
+
+AOCMC_EPS = 1e-3
+"""The paper's 1e-8 is below what float32 tells from 0."""
+
+Part = tuple[torch.Tensor, torch.Tensor, int]
+"""Features ``(n, dim)``, their class numbers ``(n,)``, and their domain."""
+
+
+class Learner(Protocol):
+    """What takes a step of the discriminator and one of the generator, such as ``training.adversarial`` has."""
+
+    def round(
+        self, judge_loss: Callable[[], torch.Tensor], maker_loss: Callable[[], torch.Tensor]
+    ) -> tuple[float, float]:
+        """Take both steps and return both losses."""
+        ...
+
+    def __call__(self, step: int, figures: Mapping[str, float]) -> str | None:
+        """See a step of the training loop."""
+        ...
+
+
+@dataclass(frozen=True)
+class GANLearners:
+    """What trains the two GANs of a pair, and how many rounds an episode gives them (5 in the paper)."""
+
+    low: Learner
+    high: Learner
+    rounds: int = 5
 
 
 class ConditionalFeatureGAN(nn.Module):
@@ -45,7 +80,7 @@ class ConditionalFeatureGAN(nn.Module):
     def generate(
         self, conditions: torch.Tensor, *, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return features ``(n, dim)`` for ``conditions (n, cond_dim)``, and the noise ``(n, noise_dim)`` they are of."""
+        """Return features ``(n, dim)`` for ``conditions (n, cond_dim)``, and their noise ``(n, noise_dim)``."""
         if conditions.ndim != 2 or conditions.shape[1] != self.cond_dim:
             raise InputError("conditions", got=f"shape {tuple(conditions.shape)}", expected=f"(n, {self.cond_dim})")
         draws = torch.randn(len(conditions), self.noise_dim, generator=generator)
@@ -100,9 +135,58 @@ class FeatureGANPair(nn.Module):
         return torch.cat([told, where], 1)
 
     def invent(
-        self, features: torch.Tensor, targets: torch.Tensor, domain: int, *, high: bool, generator: torch.Generator | None
+        self,
+        features: torch.Tensor,
+        targets: torch.Tensor,
+        domain: int,
+        *,
+        high: bool,
+        generator: torch.Generator | None,
     ) -> torch.Tensor:
         """Return a made-up feature ``(n, dim)`` for each real one, without gradient."""
         with torch.no_grad():
             gan = self.high if high else self.low
             return gan.generate(self.conditions(features, targets, domain), generator=generator)[0]
+
+    def learn(
+        self,
+        known: Sequence[Part],
+        strange: Sequence[Part],
+        learners: GANLearners,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, float]:
+        """Take the rounds of an episode and return the last losses; the features get no gradient.
+
+        The low-noise GAN learns ``known`` features; the high-noise one ``strange`` ones, and the term against mode
+        collapse. All domains go in one batch. O(rounds rows dim).
+        """
+        real_low, real_high = (torch.cat([rows.detach() for rows, _, _ in parts]) for parts in (known, strange))
+        told_low, told_high = (torch.cat([self.conditions(*part) for part in parts]) for parts in (known, strange))
+        n = min(len(real_low), len(real_high))
+        figures: dict[str, float] = {}
+        for _ in range(check_integer(learners.rounds, "rounds", low=1)):
+            low, low_noise = self.low.generate(told_low, generator=generator)
+            high, high_noise = self.high.generate(told_high, generator=generator)
+            apart = aocmc_loss(low_noise[:n], high_noise[:n], low.detach()[:n], high[:n], eps=AOCMC_EPS)
+            figures["low_judge"], figures["low_maker"] = _play(
+                self.low, learners.low, real_low, low, told_low, extra=real_low.new_zeros(())
+            )
+            figures["high_judge"], figures["high_maker"] = _play(
+                self.high, learners.high, real_high, high, told_high, extra=apart
+            )
+        return figures
+
+
+def _play(
+    gan: ConditionalFeatureGAN,
+    learner: Learner,
+    real: torch.Tensor,
+    made: torch.Tensor,
+    told: torch.Tensor,
+    *,
+    extra: torch.Tensor,
+) -> tuple[float, float]:
+    """Let the discriminator learn, then the generator, whose loss has the ``extra`` term."""
+    judge = partial(gan.discriminator_loss, real, made, told)
+    return learner.round(judge, lambda: gan.generator_loss(made, told) + extra)

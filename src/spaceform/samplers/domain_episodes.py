@@ -110,8 +110,8 @@ class OpenSetEpisodeSampler:
         if min(len(source), len(target)) < each or len(source | target) < 2 * each:
             raise InputError(
                 "labels",
-                got=f"{len(source)} source and {len(target)} target classes with rows enough, {len(source | target)} in all",
-                expected=f"{each} in each domain and {2 * each} in all (n_way {self.n_way}, n_unknown {self.n_unknown})",
+                got=f"{len(source)} source and {len(target)} target classes with rows enough ({len(source | target)})",
+                expected=f"{each} in each domain ({self.n_way} known, {self.n_unknown} unknown), {2 * each} in all",
                 remedy="ask for fewer classes, shots or queries",
             )
 

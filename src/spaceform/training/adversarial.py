@@ -22,8 +22,8 @@ def reptile_interpolate_(parameters: Iterable[torch.Tensor], old: Sequence[torch
     new = list(parameters)
     if len(new) != len(old):
         raise InputError("old", got=f"{len(old)} tensors", expected=f"{len(new)}, one per parameter")
-    for now, before in zip(new, old, strict=True):
-        now.copy_(before + rate * (now - before))
+    if new:
+        torch._foreach_lerp_(new, list(old), 1 - rate)  # all at once: such networks are many and tiny
 
 
 class AdversarialSteps:
@@ -41,7 +41,7 @@ class AdversarialSteps:
         self.reptile_rate = check_real(reptile_rate, "reptile_rate", low=0, high=1)
         self._learners = {"judge": list(judge.parameters()), "maker": list(maker.parameters())}
         self._optimizers = {
-            name: torch.optim.Adam(learner, lr=learning_rate) for name, learner in self._learners.items()
+            name: torch.optim.Adam(learner, lr=learning_rate, foreach=True) for name, learner in self._learners.items()
         }
 
     def round(

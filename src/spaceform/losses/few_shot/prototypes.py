@@ -69,7 +69,7 @@ def prototype_alignment_loss(
     source_affine: tuple[torch.Tensor, torch.Tensor],
     target_affine: tuple[torch.Tensor, torch.Tensor],
 ) -> torch.Tensor:
-    """Return ``|mean_k(g_S P_k,S + b_S) - mean_k(g_T P_k,T + b_T)|``, the distance between the domains' mean prototypes.
+    """Return ``|mean_k(g_S P_k,S + b_S) - mean_k(g_T P_k,T + b_T)|``: how far apart the domains' mean prototypes are.
 
     ``source (K, d)`` and ``target (L, d)`` are prototypes; each affine pair holds scale g and shift b ``(d,)`` of the
     domain's batch norm, which learn with the prototypes. Never negative; the gradient at 0 is 0. Raises ``InputError``
@@ -77,8 +77,12 @@ def prototype_alignment_loss(
     """
     widths = {part.shape[-1] for part in (source, target, *source_affine, *target_affine)}
     if len(widths) != 1:
-        raise InputError("source", got=f"widths {sorted(widths)}", expected="prototypes, scales and shifts of one width")
-    gap = (source * source_affine[0] + source_affine[1]).mean(0) - (target * target_affine[0] + target_affine[1]).mean(0)
+        raise InputError(
+            "source", got=f"widths {sorted(widths)}", expected="prototypes, scales and shifts of one width"
+        )
+    gap = (source * source_affine[0] + source_affine[1]).mean(0) - (target * target_affine[0] + target_affine[1]).mean(
+        0
+    )
     square = (gap * gap).sum()
     # sqrt has no gradient at 0; there the loss is least and nothing has to move
     return torch.where(square > 0, square, 1.0).sqrt() * (square > 0)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import ClassVar, Self, final
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 from spaceform.checks import check_choice, check_integer, check_real
+from spaceform.encoders.abstract import AbstractEncoder, NetMaker
+from spaceform.encoders.batches import device
+from spaceform.encoders.open_set_tasks import SOURCE, TARGET, OpenSetTasks, Task
 from spaceform.errors import InputError
 from spaceform.heads.distance import DistanceHead
+from spaceform.heads.open_set import OpenSetPrototypeClassifier
 from spaceform.losses.few_shot.balanced import balanced_cross_entropy
-from spaceform.losses.few_shot.mode_collapse import aocmc_loss
 from spaceform.losses.few_shot.prototypes import (
     prototype_alignment_loss,
     prototype_distances,
@@ -22,11 +27,15 @@ from spaceform.losses.few_shot.prototypes import (
     prototypical_loss,
 )
 from spaceform.nets.domain_norm import DomainNet
-from spaceform.nets.feature_gan import ConditionalFeatureGAN, FeatureGANPair
+from spaceform.nets.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
 from spaceform.ops.prototypes import class_prototypes
+from spaceform.rng import derive_seed, torch_generator
 from spaceform.training.adversarial import AdversarialSteps
+from spaceform.training.loop import train
+from spaceform.training.optimizers import make_optimizer
+from spaceform.types import PathLike, Progress, no_progress
 
-__all__ = ["ConditionalFeatureGAN", "DAFOSNet", "DistanceHead", "GANLearners", "Task"]
+__all__ = ["ConditionalFeatureGAN", "DAFOSEncoder", "DAFOSNet", "DistanceHead", "OpenSetPrototypeClassifier"]
 
 WEIGHTS = {"classify": 1.0, "triplet": 0.3, "align": 0.1, "outlier": 0.5, "domain": 0.05}
 """Of the terms of the objective. The released weights (40, 0.1, 50, 0.3, 0.05) belong to other forms of its terms."""
@@ -34,33 +43,10 @@ WEIGHTS = {"classify": 1.0, "triplet": 0.3, "align": 0.1, "outlier": 0.5, "domai
 CONDITIONS = ("class_mean", "slot")
 OUTLIER, INLIER = 0, 1
 UNKNOWN = -1
-AOCMC_EPS = 1e-3
-"""The paper's 1e-8 is below what float32 tells from 0."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """Inputs of one domain's part of an episode, with class numbers of the episode.
-
-    ``support`` and ``query`` are of the known classes ``support_targets`` and ``query_targets``, 0 to n_way - 1;
-    ``unknown`` of other classes, which ``unknown_targets`` tell apart (from 0) for the GAN alone.
-    """
-
-    support: torch.Tensor
-    support_targets: torch.Tensor
-    query: torch.Tensor
-    query_targets: torch.Tensor
-    unknown: torch.Tensor
-    unknown_targets: torch.Tensor
-
-
-@dataclass(frozen=True)
-class GANLearners:
-    """What trains the two GANs, and how many rounds an episode gives them (5 in the paper)."""
-
-    low: AdversarialSteps
-    high: AdversarialSteps
-    rounds: int = 5
+GAN_RATE, GAN_SHARE = 1e-3, 0.3
+"""Rate and Reptile's share. With the paper's 1e-4 and 0.003 five rounds in 300 episodes come to five steps of Adam."""
+WARM_UP = 1 / 3
+"""Share of the steps before made-up features enter: a GAN that has learned nothing only disturbs."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +72,6 @@ class DAFOSNet(nn.Module):
     backbone : maps inputs to features ``(B, dim)``; its batch norms are kept apart by domain (in place).
     n_way : known classes of an episode, >= 2; the heads are tied to it unless ``nearest`` is given.
     dim : width of the features; 64 in the paper.
-    n_domains : 2, source and target; 1 trains on one domain, without the terms that compare two.
     gan : let a low-noise GAN add to the supports and a high-noise one to the unknown queries.
     condition : what tells the GANs the class: ``"class_mean"``, its mean feature, or ``"slot"``, its place in the
         episode as in the released code, which means another class every time.
@@ -106,7 +91,7 @@ class DAFOSNet(nn.Module):
     --------
     >>> net = DAFOSNet(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU()), n_way=2, dim=8, gan=False)
     >>> X, y = torch.randn(6, 6), torch.tensor([0, 0, 0, 1, 1, 1])
-    >>> sorted(net.episode_loss([Task(X, y, X + 1, y, X - 5, y)] * 2))
+    >>> sorted(net.episode_loss(dict.fromkeys((0, 1), Task(X, y, X + 1, y, X - 5, y))))
     ['align', 'classify', 'domain', 'outlier', 'total', 'triplet']
     """
 
@@ -116,7 +101,6 @@ class DAFOSNet(nn.Module):
         *,
         n_way: int,
         dim: int = 64,
-        n_domains: int = 2,
         gan: bool = True,
         condition: str = "class_mean",
         weights: Mapping[str, float] | None = None,
@@ -129,19 +113,18 @@ class DAFOSNet(nn.Module):
         super().__init__()
         self.n_way = check_integer(n_way, "n_way", low=2)
         self.dim = check_integer(dim, "dim", low=1)
-        self.n_domains = check_integer(n_domains, "n_domains", low=1, high=2)
         self.temperature = check_real(temperature, "temperature", low=0, open_ends=True)
         self.margin = check_real(margin, "margin", low=0)
         self.weights = _weights(weights)
-        self.backbone = DomainNet(backbone, n_domains=n_domains, shared=not separate)
+        self.backbone = DomainNet(backbone, n_domains=2, shared=not separate)
         self.outlier_head = DistanceHead(n_way, sort=sort, nearest=nearest)
         self.domain_head = DistanceHead(n_way, sort=sort, nearest=nearest)
         slots = n_way if check_choice(condition, "condition", CONDITIONS) == "slot" else None
-        self.gans = FeatureGANPair(dim, n_domains=n_domains, slots=slots) if gan else None
+        self.gans = FeatureGANPair(dim, n_domains=2, slots=slots) if gan else None
 
     def episode_loss(
         self,
-        tasks: Sequence[Task],
+        tasks: Mapping[int, Task],
         *,
         invent: bool = True,
         learners: GANLearners | None = None,
@@ -149,25 +132,28 @@ class DAFOSNet(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Return the terms of the objective by name, unweighted, and their weighted sum ``total``.
 
-        ``tasks``: one per domain, the source first. ``invent`` False leaves made-up features out (a warm-up);
-        ``learners`` train the GANs on the episode's features first. ``generator`` draws their noise. Absent are terms
-        of weight 0, and those that compare domains when there is one.
+        ``tasks`` of domains 0 (source) and 1 (target), or of one of them. ``invent`` False leaves made-up features out
+        (a warm-up); ``learners`` train the GANs on the episode's features first. ``generator`` draws their noise.
+        Absent are terms of weight 0, and those that compare domains when there is one.
         """
-        if len(tasks) != self.n_domains:
-            raise InputError("tasks", got=f"{len(tasks)} tasks", expected=f"{self.n_domains}, one per domain")
-        features = [self._features(task, domain) for domain, task in enumerate(tasks)]
-        if learners is not None:
-            self._train_gans(tasks, features, learners, generator)
+        if not tasks or not set(tasks) <= {SOURCE, TARGET}:
+            raise InputError("tasks", got=f"domains {sorted(tasks)}", expected="0, 1 or both")
+        features = {domain: self._features(task, domain) for domain, task in tasks.items()}
+        if learners is not None and self.gans is not None:
+            known = [(rows[0], tasks[domain].support_targets, domain) for domain, rows in features.items()]
+            strange = [(rows[2], tasks[domain].unknown_targets, domain) for domain, rows in features.items()]
+            self.gans.learn(known, strange, learners, generator=generator)
         pair = self.gans if invent else None
-        seen = []
-        for domain, (task, (support, query, strange)) in enumerate(zip(tasks, features, strict=True)):
-            targets = task.support_targets
+        seen = {}
+        for domain, task in tasks.items():
+            (support, query, unknown), targets = features[domain], task.support_targets
             if pair is not None:
                 made = pair.invent(support, targets, domain, high=False, generator=generator)
                 support, targets = torch.cat([support, made]), torch.cat([targets, targets])
-                made = pair.invent(strange, task.unknown_targets, domain, high=True, generator=generator)
-                strange = torch.cat([strange, made])
-            seen.append(self._see(class_prototypes(support, targets, self.n_way), query, task.query_targets, strange))
+                made = pair.invent(unknown, task.unknown_targets, domain, high=True, generator=generator)
+                unknown = torch.cat([unknown, made])
+            prototypes = class_prototypes(support, targets, self.n_way)
+            seen[domain] = self._see(prototypes, query, task.query_targets, unknown)
         return self._objective(seen)
 
     @torch.no_grad()
@@ -211,69 +197,197 @@ class DAFOSNet(nn.Module):
     ) -> _Seen:
         asked = torch.cat([query, strange])
         targets = torch.cat([query_targets, query_targets.new_full((len(strange),), UNKNOWN)])
-        return _Seen(
-            prototypes, asked, targets, prototype_distances(asked, prototypes, temperature=self.temperature)
-        )
+        return _Seen(prototypes, asked, targets, prototype_distances(asked, prototypes, temperature=self.temperature))
 
-    def _objective(self, seen: Sequence[_Seen]) -> dict[str, torch.Tensor]:
+    def _objective(self, seen: Mapping[int, _Seen]) -> dict[str, torch.Tensor]:
         wanted = {name for name, weight in self.weights.items() if weight > 0}
         wanted -= {"align", "domain"} if len(seen) == 1 else set()
-        distances, targets = torch.cat([one.distances for one in seen]), torch.cat([one.targets for one in seen])
+        distances = torch.cat([one.distances for one in seen.values()])
+        targets = torch.cat([one.targets for one in seen.values()])
         known = targets != UNKNOWN
         terms: dict[str, torch.Tensor] = {}
         if "classify" in wanted:
             terms["classify"] = prototypical_loss(distances[known], targets[known])
         if "triplet" in wanted:
             hinge = partial(prototype_triplet_loss, margin=self.margin, temperature=self.temperature)
-            terms["triplet"] = torch.stack([hinge(one.prototypes, one.asked, one.targets) for one in seen]).sum()
+            terms["triplet"] = torch.stack(
+                [hinge(one.prototypes, one.asked, one.targets) for one in seen.values()]
+            ).sum()
         if "align" in wanted:
             plain = distances.new_ones(self.dim), distances.new_zeros(self.dim)
             affine = self.backbone.last_affine(self.dim) or [plain, plain]
-            terms["align"] = prototype_alignment_loss(seen[0].prototypes, seen[1].prototypes, *affine)
+            terms["align"] = prototype_alignment_loss(seen[SOURCE].prototypes, seen[TARGET].prototypes, *affine)
         if "outlier" in wanted:
             answers = torch.where(known, INLIER, OUTLIER)
             terms["outlier"] = balanced_cross_entropy(self.outlier_head(distances), answers)
         if "domain" in wanted:
-            domains = torch.cat([torch.full_like(one.targets, domain) for domain, one in enumerate(seen)])
+            domains = torch.cat([torch.full_like(one.targets, domain) for domain, one in seen.items()])
             terms["domain"] = balanced_cross_entropy(self.domain_head(distances), domains)
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return {**terms, "total": total}
 
-    def _train_gans(
+
+@final
+class DAFOSEncoder(AbstractEncoder):
+    """Encoder, trained by the open-set episodes of DAFOS-Net, which makes features of the target domain.
+
+    Every step is a task of known and unknown classes in the source, one in the target, and the objective of
+    :class:`DAFOSNet` (``net_``). Without domains it is one task, and the terms that compare domains are left out.
+
+    Parameters
+    ----------
+    embedding_dim : dimensions of the features, which are not negative; 64 in the paper.
+    n_way : known classes of a task, and as many unknown ones; 5 in the paper.
+    shots : supports of a class; one number, or source and target, which has fewer rows.
+    queries : queries of a class, known or unknown.
+    gan : ``"class_mean"`` or ``"slot"`` (what tells the feature GANs a class, see :class:`DAFOSNet`), or None for none,
+        which did better in small runs.
+    weights, temperature, separate : as in :class:`DAFOSNet`.
+    steps : episodes. learning_rate : of Adam, which rises and falls once; 1e-4 in the paper.
+    net : a name of :func:`spaceform.nets.named.named_net`, or a function of input shape and dimensions that returns a
+        module; batch norm and ReLU are put after it.
+    random_state : non-negative integer; equal seeds on one machine and thread count give equal weights.
+
+    Attributes
+    ----------
+    net_ : the trained :class:`DAFOSNet`. history_ : the terms at each step. classes_ : labels seen.
+    input_shape_ : ``(size, size, channels)`` or ``(d,)``. dim, fingerprint : of the encoder.
+
+    Raises
+    ------
+    InputError : inputs, labels or domains of another form, fewer than 2 ``n_way`` classes with rows enough in a domain.
+
+    Cost: O(steps x episode x pixels).
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(24, 6))
+    >>> encoder = DAFOSEncoder(embedding_dim=8, n_way=2, shots=1, queries=2, steps=2, net="mlp")
+    >>> encoder.fit(X, np.arange(24) % 8, domains=np.arange(24) % 8 // 4).transform(X).shape
+    (24, 8)
+    """
+
+    KIND: ClassVar[str] = "dafosnet"
+    net_: DAFOSNet
+
+    def __init__(
         self,
-        tasks: Sequence[Task],
-        features: Sequence[list[torch.Tensor]],
-        learners: GANLearners,
-        generator: torch.Generator | None,
+        *,
+        embedding_dim: int = 64,
+        n_way: int = 5,
+        shots: int | tuple[int, int] = 5,
+        queries: int = 5,
+        gan: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        temperature: float = 8.0,
+        separate: bool = True,
+        steps: int = 300,
+        learning_rate: float = 1e-3,
+        net: str | NetMaker = "auto",
+        random_state: int = 0,
     ) -> None:
-        """Let the low-noise GAN learn supports and the high-noise one unknown queries, both domains in one batch."""
-        pair = self.gans
-        if pair is None:
-            raise InputError("learners", got="learners for a network without GANs", expected="gan=True")
-        known = [(f[0].detach(), task.support_targets) for f, task in zip(features, tasks, strict=True)]
-        strange = [(f[2].detach(), task.unknown_targets) for f, task in zip(features, tasks, strict=True)]
-        told_low, told_high = (
-            torch.cat([pair.conditions(rows, targets, domain) for domain, (rows, targets) in enumerate(parts)])
-            for parts in (known, strange)
+        self.embedding_dim = embedding_dim
+        self.n_way = n_way
+        self.shots = shots
+        self.queries = queries
+        self.gan = gan
+        self.weights = weights
+        self.temperature = temperature
+        self.separate = separate
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.net = net
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        domains: ArrayLike | None = None,
+        checkpoint: PathLike | None = None,
+        every: int = 50,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
+
+        ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``; ``domains
+        (n,)`` 0 for the source and 1 for the target, None when all is target. With a ``checkpoint`` folder, written
+        ``every`` so many steps, a killed call goes on where it stood.
+        """
+        inputs, codes = self._enter(X, y)
+        seed = check_integer(self.random_state, "random_state", low=0)
+        steps = check_integer(self.steps, "steps", low=0)
+        tasks = OpenSetTasks(
+            inputs,
+            codes,
+            domains,
+            n_way=self.n_way,
+            shots=self.shots,
+            queries=self.queries,
+            seed=derive_seed(seed, "episodes"),
         )
-        real_low, real_high = (torch.cat([rows for rows, _ in parts]) for parts in (known, strange))
-        n = min(len(real_low), len(real_high))
-        for _ in range(learners.rounds):
-            low, low_noise = pair.low.generate(told_low, generator=generator)
-            high, high_noise = pair.high.generate(told_high, generator=generator)
-            apart = aocmc_loss(low_noise[:n], high_noise[:n], low.detach()[:n], high[:n], eps=AOCMC_EPS)
-            for gan, learner, real, made, told, extra in (
-                (pair.low, learners.low, real_low, low, told_low, 0.0),
-                (pair.high, learners.high, real_high, high, told_high, apart),
-            ):
-                judge = partial(gan.discriminator_loss, real, made, told)
-                learner.round(judge, partial(_maker_loss, gan, made, told, extra))
+        self.net_ = net = self._new_net(seed)
+        learners = None if net.gans is None else _learners(net.gans)
+        learned = [value for name, value in net.named_parameters() if not name.startswith("gans.")]
+        optimizer, schedule = make_optimizer("adam", learned, rate=self.learning_rate, steps=steps)
+        warm_up = round(WARM_UP * steps)
+
+        def loss_step(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+            terms = net.episode_loss(
+                tasks(step),
+                invent=step >= warm_up,
+                learners=learners,
+                generator=torch_generator(derive_seed(seed, "noise", step)),
+            )
+            return terms["total"], {name: float(term.detach()) for name, term in terms.items() if name != "total"}
+
+        data = (inputs, codes) if domains is None else (inputs, codes, np.asarray(domains))
+        self.history_ = train(
+            net,
+            loss_step,
+            lambda step: step,
+            steps=steps,
+            optimizer=optimizer,
+            schedule=schedule,
+            seed=seed,
+            checkpoint=self._saves(checkpoint, every, data, {}),
+            callbacks=() if learners is None else (learners.low, learners.high),
+            progress=progress,
+            task="training on open-set episodes",
+        )
+        net.eval()
+        return self
+
+    def _new_net(self, seed: int) -> DAFOSNet:
+        check_choice(self.gan or "class_mean", "gan", CONDITIONS)
+        dim = check_integer(self.embedding_dim, "embedding_dim", low=1)
+        backbone = self._backbone(dim, seed=seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "heads"))
+            net = DAFOSNet(
+                nn.Sequential(backbone, nn.BatchNorm1d(dim), nn.ReLU()),
+                n_way=self.n_way,
+                dim=dim,
+                gan=self.gan is not None,
+                condition=self.gan or "class_mean",
+                weights=self.weights,
+                temperature=self.temperature,
+                separate=self.separate,
+            )
+        return net.to(device())
+
+    def _embed(self, batch: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.net_.backbone(batch, TARGET)
+        return features
 
 
-def _maker_loss(
-    gan: ConditionalFeatureGAN, made: torch.Tensor, told: torch.Tensor, extra: torch.Tensor | float
-) -> torch.Tensor:
-    return gan.generator_loss(made, told) + extra
+def _learners(pair: FeatureGANPair) -> GANLearners:
+    low, high = (
+        AdversarialSteps(gan.generator, gan.discriminator, learning_rate=GAN_RATE, reptile_rate=GAN_SHARE)
+        for gan in (pair.low, pair.high)
+    )
+    return GANLearners(low, high)
 
 
 def _weights(given: Mapping[str, float] | None) -> dict[str, float]:
