@@ -87,7 +87,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "emoji": {
             "split": "test",
             "size": 32,
-            "first_vendor": 0,
+            "first_vendor": 1,
             "n_source": 80,
             "n_target": 15,
             "n_test": 20,
@@ -102,7 +102,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "test_queries": 5,
         "dim": 64,
         "net": "strided",
-        "steps": 300,
+        "steps": 200,
         "learning_rates": {"dafos": 1e-3, "protonet": 1e-3},
         "episodes": 150,
     },
