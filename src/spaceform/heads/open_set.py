@@ -33,10 +33,10 @@ class OpenSetPrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    score : ``"distance"``, ``"msp"`` or ``"head"``.
+    score_by : ``"distance"``, ``"msp"`` or ``"head"``.
     threshold : a number; ``"fit"``: the score that 95% of the rows of ``fit`` reach when each is left out of its own
         class mean; None: nothing is turned away until :meth:`fit_threshold`.
-    head : for ``score="head"`` a trained :class:`spaceform.heads.distance.DistanceHead`, such as the ``outlier_head``
+    head : for ``score_by="head"`` a trained :class:`spaceform.heads.distance.DistanceHead`, such as the ``outlier_head``
         of a ``DAFOSNet``, whose ``n_way`` has to be the number of classes (or which reads the ``nearest``).
     temperature : > 0, divides squared distances; that of the head's training.
     unknown_label : of rows that are turned away; -1 as scikit-learn marks outliers (as text where classes are text).
@@ -63,13 +63,13 @@ class OpenSetPrototypeClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        score: str = "distance",
+        score_by: str = "distance",
         threshold: float | str | None = None,
         head: DistanceHead | None = None,
         temperature: float = 1.0,
         unknown_label: int | str = -1,
     ) -> None:
-        self.score = score
+        self.score_by = score_by
         self.threshold = threshold
         self.head = head
         self.temperature = temperature
@@ -77,9 +77,9 @@ class OpenSetPrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Take the mean of each class of the rows ``X (n, d)`` with labels ``y (n,)``."""
-        check_choice(self.score, "score", SCORES)
+        check_choice(self.score_by, "score_by", SCORES)
         check_real(self.temperature, "temperature", low=0, open_ends=True)
-        if self.score == "head" and not isinstance(self.head, DistanceHead):
+        if self.score_by == "head" and not isinstance(self.head, DistanceHead):
             raise InputError("head", got=type(self.head).__name__, expected="a trained DistanceHead")
         if y is None:
             raise InputError("y", got="None", expected="requires y to be passed, but the target y is None")
@@ -145,9 +145,9 @@ class OpenSetPrototypeClassifier(ClassifierMixin, BaseEstimator):
         return squared_distances(rows, self.prototypes_) / self.temperature
 
     def _scores(self, distances: FloatArray) -> FloatArray:
-        if self.score == "distance":
+        if self.score_by == "distance":
             return -distances.min(1)
-        if self.score == "msp":
+        if self.score_by == "msp":
             best: FloatArray = softmax(-distances, axis=1).max(1)
             return best
         assert self.head is not None  # noqa: S101  # fit saw to it
