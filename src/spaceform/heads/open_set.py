@@ -36,8 +36,8 @@ class OpenSetPrototypeClassifier(ClassifierMixin, BaseEstimator):
     score_by : ``"distance"``, ``"msp"`` or ``"head"``.
     threshold : a number; ``"fit"``: the score that 95% of the rows of ``fit`` reach when each is left out of its own
         class mean; None: nothing is turned away until :meth:`fit_threshold`.
-    head : for ``score_by="head"`` a trained :class:`spaceform.heads.distance.DistanceHead`, such as the ``outlier_head``
-        of a ``DAFOSNet``, whose ``n_way`` has to be the number of classes (or which reads the ``nearest``).
+    head : for ``"head"`` a trained :class:`spaceform.heads.distance.DistanceHead`, such as the ``outlier_head`` of a
+        ``DAFOSNet``, whose ``n_way`` has to be the number of classes (or which reads the ``nearest``).
     temperature : > 0, divides squared distances; that of the head's training.
     unknown_label : of rows that are turned away; -1 as scikit-learn marks outliers (as text where classes are text).
 

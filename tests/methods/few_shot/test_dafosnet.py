@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from contracts.cases import EstimatorCase, full_labels
+from contracts.cases import EstimatorCase, blobs, full_labels
 from spaceform.errors import InputError, InterruptedRunError
 from spaceform.losses.few_shot.balanced import balanced_cross_entropy
 from spaceform.losses.few_shot.prototypes import (
@@ -14,7 +14,9 @@ from spaceform.losses.few_shot.prototypes import (
     prototypical_loss,
 )
 from spaceform.methods.few_shot.dafosnet import WEIGHTS, DAFOSEncoder, DAFOSNet, Task, _learners
+from spaceform.space import Space
 from spaceform.training.loop import train
+from spaceform.workflows import train as verb
 
 QUICK = {"embedding_dim": 6, "n_way": 2, "shots": 2, "queries": 2, "steps": 3, "net": "mlp"}
 CONTRACT_CASES = {
@@ -231,3 +233,16 @@ def test_settings_are_checked(settings, domains, name):
     X, y, which = world()
     with pytest.raises(InputError, match=name):
         DAFOSEncoder(**{**QUICK, **settings}).fit(X, y, domains=which if domains else None)
+
+
+def test_rows_of_a_space_are_named_or_turned_away():
+    X, y = blobs(8, rows=20)
+    X[::10] += 60
+    names = [None if row % 10 == 0 else f"class {label}" for row, label in enumerate(y)]
+    space = Space.create(X.astype(np.float32), attributes={"kind": names}, label="kind")
+    result = verb.train("dafosnet", space, options={"threshold": "fit", "unknown_label": "none"})
+    found = result.space.column("dafosnet_class")
+    assert (found[::10] == "none").all()
+    known = np.arange(len(y)) % 10 != 0
+    assert (found[known] == np.array(names, dtype=object)[known]).mean() >= 0.9
+    assert "dafosnet_confidence" in result.columns
