@@ -41,16 +41,16 @@ def test_no_class_is_in_two_parts_and_validation_is_apart_from_the_test(seed):
     y = np.concatenate([np.repeat(np.arange(20), 4), np.repeat(np.arange(18), 3)])
     domains = np.repeat([SOURCE, TARGET], [80, 54])
     X = np.arange(len(y))[:, None]
-    test, validation = (divide(X, y, domains, {**KEPT, "split": split}, seed) for split in ("test", "validation"))
+    test, validation = (divide(X, y, domains, {**KEPT, "split": split}, seed=seed) for split in ("test", "validation"))
     parts = [set(test.y[test.domains == d]) for d in (SOURCE, TARGET)] + [set(test.test_y), set(validation.test_y)]
     assert [len(part) for part in parts] == [6, 4, 5, 3]
     assert len(set.union(*parts)) == 18
     assert (domains[test.X[:, 0]] == test.domains).all()
     assert (domains[test.tests[:, 0]] == TARGET).all()
     assert np.bincount(test.y[test.domains == TARGET]).max() == 2
-    assert np.array_equal(test.test_y, divide(X, y, domains, {**KEPT, "split": "test"}, seed + 1).test_y)
+    assert np.array_equal(test.test_y, divide(X, y, domains, {**KEPT, "split": "test"}, seed=seed + 1).test_y)
     with pytest.raises(InputError, match="n_target"):
-        divide(X, y, domains, {**KEPT, "n_target": 15}, seed)
+        divide(X, y, domains, {**KEPT, "n_target": 15}, seed=seed)
 
 
 def test_outlines_are_dark_where_the_letter_has_its_edge():

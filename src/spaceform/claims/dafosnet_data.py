@@ -51,7 +51,7 @@ def make_world(name: str, settings: Mapping[str, Any], seed: int, context: Conte
     options = {"domains": [kept["source"], kept["target"]], "size": kept["size"]}
     found = data.load(kept["layout"], root=root, progress=context.progress, **options)
     domains = np.where(np.asarray(found.attributes["domain"]) == kept["target"], TARGET, SOURCE)
-    return divide(found.X, found.y, domains, kept, seed)
+    return divide(found.X, found.y, domains, kept, seed=seed)
 
 
 def vectors(kept: Mapping[str, Any], seed: int) -> World:
@@ -64,7 +64,7 @@ def vectors(kept: Mapping[str, Any], seed: int) -> World:
     scale, shift = rng.uniform(0.3, 3, width), 10 * rng.normal(size=width)
     domains = np.repeat([SOURCE, TARGET], len(y))
     both = np.concatenate([X, X * scale + shift]).astype(np.float32)
-    return divide(both, np.concatenate([y, y]), domains, kept, seed)
+    return divide(both, np.concatenate([y, y]), domains, kept, seed=seed)
 
 
 def letters(kept: Mapping[str, Any], seed: int, context: Context) -> World:
@@ -79,7 +79,7 @@ def letters(kept: Mapping[str, Any], seed: int, context: Context) -> World:
     classes = np.flatnonzero(np.isin(script, ("Latin", "Cyrillic"))), np.flatnonzero(np.isin(script, tested))
     both = np.concatenate([X, outlines(X, seed=derive_seed(SPLIT_SEED, "styles"))])
     domains = np.repeat([SOURCE, TARGET], len(y))
-    return divide(both, np.concatenate([y, y]), domains, kept, seed, classes=classes)
+    return divide(both, np.concatenate([y, y]), domains, kept, seed=seed, classes=classes)
 
 
 def emoji(kept: Mapping[str, Any], seed: int, context: Context) -> World:
@@ -88,7 +88,7 @@ def emoji(kept: Mapping[str, Any], seed: int, context: Context) -> World:
     vendor = np.asarray(found.attributes["vendor"])
     domains = np.where(vendor == VENDORS[(seed + kept["first_vendor"]) % len(VENDORS)], TARGET, SOURCE)
     y = np.unique(np.asarray(found.attributes["subcategory"]), return_inverse=True)[1].astype(np.int64)
-    return divide(on_white(found.X), y, domains, kept, seed)
+    return divide(on_white(found.X), y, domains, kept, seed=seed)
 
 
 def divide(
@@ -96,8 +96,8 @@ def divide(
     y: IntArray,
     domains: IntArray,
     kept: Mapping[str, Any],
-    seed: int,
     *,
+    seed: int,
     classes: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> World:
     """Return a world in which ``n_test`` classes are tested, ``n_target`` are seen in the target (``per_target``
