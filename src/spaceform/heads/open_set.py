@@ -15,8 +15,8 @@ from sklearn.utils.validation import column_or_1d
 from spaceform.checks import check_choice, check_labels, check_real, check_rows
 from spaceform.errors import InputError
 from spaceform.heads.distance import DistanceHead
+from spaceform.heads.prototypes import class_prototypes
 from spaceform.ops.pairs import squared_distances
-from spaceform.ops.prototypes import class_prototypes
 from spaceform.types import FloatArray
 
 SCORES = ("distance", "msp", "head")

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from spaceform.checks import check_integer, check_real
 from spaceform.errors import InputError
+from spaceform.heads.prototypes import class_prototypes
 from spaceform.losses.few_shot.mode_collapse import aocmc_loss
 from spaceform.nets.mlp import mlp
-from spaceform.ops.prototypes import class_prototypes
 
 MAKES, JUDGES = (32, 48), (48, 32, 16, 8)
 """Hidden widths of generator and discriminator in the paper."""

@@ -19,6 +19,7 @@ from spaceform.encoders.open_set_tasks import SOURCE, TARGET, OpenSetTasks, Task
 from spaceform.errors import InputError
 from spaceform.heads.distance import DistanceHead
 from spaceform.heads.open_set import OpenSetPrototypeClassifier
+from spaceform.heads.prototypes import class_prototypes
 from spaceform.losses.few_shot.balanced import balanced_cross_entropy
 from spaceform.losses.few_shot.prototypes import (
     prototype_alignment_loss,
@@ -28,7 +29,6 @@ from spaceform.losses.few_shot.prototypes import (
 )
 from spaceform.nets.domain_norm import DomainNet
 from spaceform.nets.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
-from spaceform.ops.prototypes import class_prototypes
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.training.adversarial import AdversarialSteps
 from spaceform.training.loop import train

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.errors import InputError
-from spaceform.ops.prototypes import class_prototypes
+from spaceform.heads.prototypes import class_prototypes
 
 
 @given(seed=st.integers(0, 10**6), n_classes=st.integers(1, 5), extra=st.integers(0, 12), width=st.integers(1, 4))
