@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from spaceform.claims.context import Context
-from spaceform.claims.dafosnet_data import SOURCE, TARGET, World, make_world
+from spaceform.claims.few_shot.dafosnet_data import SOURCE, TARGET, World, make_world
 from spaceform.claims.record import Record
 from spaceform.encoders.batches import device
 from spaceform.losses.few_shot.prototypes import prototype_distances

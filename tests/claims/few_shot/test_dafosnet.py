@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaceform.claims import dafosnet
 from spaceform.claims.context import Context
-from spaceform.claims.dafosnet_data import SOURCE, TARGET, divide, make_world, outlines
+from spaceform.claims.few_shot import dafosnet
+from spaceform.claims.few_shot.dafosnet_data import SOURCE, TARGET, divide, make_world, outlines
 from spaceform.claims.runner import reproduce
 from spaceform.errors import InputError
 
