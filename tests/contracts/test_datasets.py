@@ -15,15 +15,26 @@ from spaceform.errors import DataUnavailableError
 EXPECTED = {
     "emoji": (7155, (48, 48, 4), np.uint8, 1911, (2, 4), {"vendor", "name", "keywords", "category", "subcategory"}),
     "glyphs": (27593, (28, 28), np.uint8, 464, (30, 62), {"typeface", "character"}),
+    "dejavu": (10860, (28, 28), np.uint8, 543, (20, 20), {"character", "script", "face"}),
     "letter": (20000, (16,), np.float64, 26, (734, 813), set()),
     "digits": (1797, (64,), np.float64, 10, (174, 183), set()),
     "mnist-5k": (5000, (784,), np.float32, 10, (500, 500), set()),
     "fashion-mnist": (70000, (28, 28), np.uint8, 10, (7000, 7000), {"split"}),
     "wordnet": (82192, (), object, 26, (42, 11605), {"id", "lemma", "gloss", "parent"}),
 }
-RANGES = {"emoji": (0, 255), "glyphs": (0, 255), "letter": (0, 15), "digits": (0, 16), "mnist-5k": (0, 255)}
+RANGES = {
+    "emoji": (0, 255),
+    "glyphs": (0, 255),
+    "dejavu": (0, 255),
+    "letter": (0, 15),
+    "digits": (0, 16),
+    "mnist-5k": (0, 255),
+}
 
-NAMES = [pytest.param(name, marks=[] if name == "digits" else pytest.mark.network) for name in EXPECTED]
+BUNDLED = {"digits", "dejavu"}
+"""Sets that come with a library this one stands on."""
+
+NAMES = [pytest.param(name, marks=[] if name in BUNDLED else pytest.mark.network) for name in EXPECTED]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,9 @@ from spaceform import data
 from spaceform.data.catalog import _ENTRIES
 from spaceform.errors import InputError
 
+BUNDLED = {"digits", "dejavu"}
+"""Sets that come with a library this one stands on: nothing is fetched."""
+
 
 @pytest.mark.parametrize(("name", "near"), [("emojis", "emoji"), ("mnist5k", "mnist-5k"), ("leter", "letter")])
 def test_an_unknown_name_gets_near_matches_and_the_list(name, near):
@@ -66,7 +69,7 @@ def test_every_entry_has_a_loader_of_the_common_form(entry):
     assert ("root" in parameters) == (entry.root != "no")
     keyword_only = [name for name, item in parameters.items() if item.kind is item.KEYWORD_ONLY]
     assert set(parameters) - set(keyword_only) <= {"root"}
-    assert (entry.root == "must") == (entry.rows is None or not (entry.packages or entry.name == "digits"))
+    assert (entry.root == "must") == (entry.rows is None or not (entry.packages or entry.name in BUNDLED))
 
 
 def test_records_say_what_is_there_and_what_it_costs(cache):
@@ -78,7 +81,7 @@ def test_records_say_what_is_there_and_what_it_costs(cache):
         assert record.what
         assert record.licence
         assert all(record.terms)
-        assert record.fetched == (record.name == "digits")
+        assert record.fetched == (record.name in BUNDLED)
         assert (record.size > 0) == bool(record.packages)
     by_name = {record.name: record for record in records}
     assert by_name["emoji"].size == 74_344_091 + 61_683_754 + 15_792_027 + 87_804_555 + 6_711_091

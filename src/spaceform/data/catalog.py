@@ -74,6 +74,13 @@ _PACKAGED = (
         root="may",
     ),
     Entry(
+        name="dejavu",
+        home="dejavu:load_dejavu",
+        rows=10_860,
+        what="543 letters of 5 scripts drawn by 12 typefaces, 28 x 28 grey; fonts of matplotlib",
+        licence="Bitstream Vera",
+    ),
+    Entry(
         name="letter",
         home="letter:load_letter",
         rows=20_000,
@@ -127,6 +134,8 @@ _BENCHMARKS = (
     ),
     ("unseen-classes", "unseen_classes:load_unseen_classes", None, "CUB200, Cars196, SOP or In-Shop", "research"),
     ("cifar-10", "cifar:load_cifar10", 60_000, "data_batch_1.bin ... test_batch.bin, the binary version", "research"),
+    ("office-home", "domains:load_office_home", 15_588, "<Domain>/<Class>/*.jpg, any domains", "research"),
+    ("domainnet", "domains:load_domainnet", 586_575, "<domain>/<class>/*, <domain>_train.txt, _test.txt", "research"),
     ("cifar-100", "cifar:load_cifar100", 60_000, "train.bin and test.bin, the binary version", "research"),
     ("uci-letter", "uci:load_letter_file", 20_000, "letter-recognition.data", "CC-BY-4.0"),
     ("uci-optdigits", "uci:load_optdigits", 5_620, "optdigits.tra and .tes", "CC-BY-4.0"),

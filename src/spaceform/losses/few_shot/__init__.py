@@ -1,0 +1,1 @@
+"""Losses of episodes: prototypes, the rows around them, and rows made up."""

@@ -1,0 +1,1 @@
+"""Learn from a handful of examples per class."""
