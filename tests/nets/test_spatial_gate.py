@@ -20,7 +20,7 @@ def pictures(size=10, n=3):
 def test_every_place_is_multiplied_by_its_attention():
     features = torch.randn(2, 32, 5, 4, generator=torch.Generator().manual_seed(0))
     gate = SpatialGate(32)
-    attention, gated = gate(features)
+    attention, gated = (part.detach() for part in gate(features))
     assert attention.shape == (2, 1, 5, 4)
     assert 0 < float(attention.min()) < float(attention.max()) < 1
     for place in [(0, 0), (4, 3), (2, 1)]:
