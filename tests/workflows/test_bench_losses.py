@@ -2,29 +2,52 @@
 
 import pytest
 
+from spaceform.encoders.named_loss import loss_classes
 from spaceform.workflows import bench_losses
+from spaceform.workflows.benching import loss_family
 
 
 def test_rows_compare_ours_with_the_product(monkeypatch):
-    monkeypatch.setattr(bench_losses, "_peers", lambda batch: {})
-    rows = bench_losses.run(batches=[80], repeats=1)
-    assert [(row["class size"], row["method"]) for row in rows] == [
-        (size, method) for size in (4, 40) for method in ("spaceform", "product z z^T")
+    monkeypatch.setattr(bench_losses, "peers", lambda loss, batch, classes, width: {})
+    rows = bench_losses.run(batches=[80], losses=["circle", "semi-hard triplet"], repeats=1)
+    assert [(row["loss"], row["class size"], row["method"]) for row in rows] == [
+        (*case, method)
+        for case in (("circle", 4), ("semi-hard triplet", 4), ("semi-hard triplet", 40))
+        for method in ("spaceform", "product z z^T")
     ]
     for row in rows:
         assert row["ms"] > 0
         assert row["products"] == pytest.approx(1) or row["method"] == "spaceform"
 
 
-def test_peers_and_ours_find_a_loss_on_the_same_batch():
+@pytest.mark.parametrize("loss", loss_family.OURS)
+def test_ours_and_the_peers_find_a_loss_on_the_same_batch(loss):
     embeddings, labels = bench_losses._batch(80, 4)
-    for name, step in {"ours": bench_losses._ours(), **bench_losses._peers(80)}.items():
+    size = {"classes": 20, "width": bench_losses.DIM}
+    found = {}
+    for name, step in {"ours": loss_family.ours(loss, **size), **loss_family.peers(loss, 80, **size)}.items():
         embeddings.grad = None
-        loss = step(embeddings, labels)
-        loss.backward()
-        assert loss.item() > 0, name
+        value = step(embeddings, labels)
+        value.backward()
+        found[name] = value.item()
+        assert found[name] > 0, name
         assert embeddings.grad.abs().sum() > 0, name
-    assert "pytorch-metric-learning" not in bench_losses._peers(4096)
+    assert loss_family.PML in found
+    if loss not in {"semi-hard triplet", "batch-hard triplet", "proxy anchor", "normalized softmax"}:
+        # the others draw nothing and average alike
+        assert found["ours"] == pytest.approx(found[loss_family.PML], rel=1e-4)
+
+
+def test_peers_are_not_asked_for_what_they_can_not_do():
+    size = {"classes": 1024, "width": 128}
+    assert loss_family.PML not in loss_family.peers("semi-hard triplet", 4096, **size)
+    assert loss_family.PML not in loss_family.peers("NT-Xent", 1024, **size)
+    assert loss_family.PML in loss_family.peers("circle", 4096, **size)
+
+
+def test_the_family_is_made_of_losses_that_have_a_name():
+    made = {type(make(4, 8)) for make in loss_family.OURS.values()}
+    assert made <= set(loss_classes().values())
 
 
 def test_the_product_has_the_gradient_of_two_products():
@@ -35,5 +58,5 @@ def test_the_product_has_the_gradient_of_two_products():
 
 
 def test_memory_is_read_from_a_process_of_its_own():
-    found = bench_losses._child(300, 4)
+    found = bench_losses._child("NT-Xent", 300, 4)
     assert 0 < found["before MB"] <= found["peak MB"]

@@ -1,0 +1,1 @@
+"""What the benchmarks compare: ours and the peers, with equal settings."""
