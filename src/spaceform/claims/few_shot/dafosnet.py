@@ -103,7 +103,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dim": 64,
         "net": "strided",
         "steps": 200,
-        "learning_rates": {"dafos": 1e-3, "protonet": 1e-3},
+        "learning_rates": {"dafos": 4e-3, "protonet": 4e-3},
         "episodes": 150,
     },
     "paper": {
