@@ -4,7 +4,7 @@ from scipy import stats
 from sklearn.neighbors import NearestCentroid
 
 from spaceform.errors import InputError
-from spaceform.metrics.few_shot import few_shot_accuracy, mean_with_interval
+from spaceform.metrics.few_shot import evaluate_episodes, few_shot_accuracy, mean_with_interval
 from spaceform.samplers.episodes import EpisodeSampler
 
 
@@ -76,3 +76,21 @@ def test_what_does_not_fit_is_refused():
 
     with pytest.raises(InputError, match="episodes"):
         few_shot_accuracy(table(4)[0], [Leaky(), Leaky()])
+
+
+def test_any_answer_is_counted_query_by_query():
+    _, y = table()
+    sampler = EpisodeSampler(y, n_way=4, n_shot=1, n_query=3)
+
+    def half(episode):
+        return np.where(np.arange(12) % 2, episode.query_targets, (episode.query_targets + 1) % 4)
+
+    assert evaluate_episodes(lambda episode: episode.query_targets, sampler.episodes(3)).mean == 1
+    assert evaluate_episodes(half, sampler.episodes(3)).accuracies.tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("said", [np.zeros(11, dtype=int), np.zeros(12), np.zeros((4, 3), dtype=int)])
+def test_answers_of_another_form_are_refused(said):
+    sampler = EpisodeSampler(table()[1], n_way=4, n_shot=1, n_query=3)
+    with pytest.raises(InputError, match="answer"):
+        evaluate_episodes(lambda episode: said, sampler.episodes(2))

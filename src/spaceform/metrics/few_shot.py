@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,28 @@ def mean_with_interval(values: ArrayLike) -> tuple[float, float]:
     return float(numbers.mean()), float(Z95 * numbers.std(ddof=1) / len(numbers) ** 0.5)
 
 
+def evaluate_episodes(answer: Callable[[Task], ArrayLike], episodes: Iterable[Task]) -> FewShotAccuracy:
+    """Return how often ``answer`` is right about the queries of ``episodes``.
+
+    ``answer(episode)`` returns, for the rows of ``episode.query`` one after the other, the number of the class
+    ``(n_way * n_query,)``: that of its row in ``episode.support``, from 0.
+
+    Raises ``InputError`` for fewer than two episodes, supports that are also queries, and answers of another form.
+    O(E n_way n_query) besides the answers.
+    """
+    accuracies = []
+    for episode in episodes:
+        ways, queries = episode.query.shape
+        if np.intersect1d(episode.support, episode.query).size:
+            raise InputError("episodes", got="a row in support and query", expected="no overlap")
+        said = np.asarray(answer(episode))
+        if said.shape != (ways * queries,) or said.dtype.kind not in "iu":
+            got = f"{said.dtype} of shape {said.shape}"
+            raise InputError("answer", got=got, expected=f"class numbers ({ways * queries},)")
+        accuracies.append(float((said == np.repeat(np.arange(ways), queries)).mean()))
+    return FewShotAccuracy(*mean_with_interval(accuracies), np.array(accuracies))
+
+
 def few_shot_accuracy(X: ArrayLike, episodes: Iterable[Task], *, closeness: str = "squared") -> FewShotAccuracy:
     """Return how often the nearest class mean of the supports is that of the query, over ``episodes``.
 
@@ -70,18 +92,16 @@ def few_shot_accuracy(X: ArrayLike, episodes: Iterable[Task], *, closeness: str 
     """
     check_choice(closeness, "closeness", ("squared", "dot"))
     rows = np.asarray(X)
-    accuracies = [_accuracy(rows, episode, unit=closeness == "dot") for episode in episodes]
-    return FewShotAccuracy(*mean_with_interval(accuracies), np.array(accuracies))
+    return evaluate_episodes(lambda episode: _nearest_mean(rows, episode, unit=closeness == "dot"), episodes)
 
 
-def _accuracy(X: np.ndarray, episode: Task, *, unit: bool) -> float:
-    (ways, shots), queries = episode.support.shape, episode.query.shape[1]
-    if np.intersect1d(episode.support, episode.query).size:
-        raise InputError("episodes", got="a row in support and query", expected="no overlap")
+def _nearest_mean(X: np.ndarray, episode: Task, *, unit: bool) -> IntArray:
+    ways, shots = episode.support.shape
     support = check_matrix(X[episode.support.ravel()], "X", dtype=np.float64)
     asked = check_matrix(X[episode.query.ravel()], "X", dtype=np.float64)
     if unit:
         support, asked = l2_normalize(support), l2_normalize(asked)
     means = support.reshape(ways, shots, -1).mean(1)
     distances = -asked @ l2_normalize(means).T if unit else squared_distances(asked, means)
-    return float((distances.argmin(1) == np.repeat(np.arange(ways), queries)).mean())
+    nearest: IntArray = distances.argmin(1)
+    return nearest
