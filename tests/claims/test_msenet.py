@@ -45,7 +45,7 @@ def test_the_control_shuffles_all_depths_but_the_last_and_keeps_what_they_are():
 
 
 def test_arms_of_a_seed_start_alike_and_differ_in_what_they_say():
-    nets = {arm: msenet.build(arm, (20, 20, 1), 0, SMOKE, None) for arm in msenet.ARMS if arm != "pixels"}
+    nets = {arm: msenet.build(arm, (20, 20, 1), SMOKE, seed=0) for arm in msenet.ARMS if arm != "pixels"}
     for net in nets.values():
         ours, theirs = net.taps.module.state_dict(), nets["msenet"].taps.module.state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -97,5 +97,5 @@ def test_the_papers_scale_runs_on_its_layout(photographs):
     for arm in ("msenet", "prototypical", "pixels"):
         found = msenet.run(arm, 0, settings, context)
         assert all(0 <= found[name] <= 1 for name in ("unseen", "unseen_5", "far", "far_5"))
-    first, second = (msenet.build("msenet", (32, 32, 3), seed, settings, photographs) for seed in (0, 1))
+    first, second = (msenet.build("msenet", (32, 32, 3), settings, seed=seed, root=photographs) for seed in (0, 1))
     assert torch.equal(first.taps.module.conv1.weight, second.taps.module.conv1.weight), "weights come from the file"

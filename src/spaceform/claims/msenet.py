@@ -167,7 +167,7 @@ def mechanism(record: Record) -> None:
 
 def _trained(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context: Context) -> MSENet:
     X, y = task.train
-    net = build(arm, X.shape[1:], seed, settings, context.root).to(device())
+    net = build(arm, X.shape[1:], settings, seed=seed, root=context.root).to(device())
     sampler = EpisodeSampler(
         y,
         n_way=settings["n_way"],
@@ -190,7 +190,9 @@ def _trained(arm: str, task: Task, seed: int, settings: Mapping[str, Any], conte
     return net.eval()
 
 
-def build(arm: str, shape: tuple[int, ...], seed: int, settings: Mapping[str, Any], root: Path | None) -> MSENet:
+def build(
+    arm: str, shape: tuple[int, ...], settings: Mapping[str, Any], *, seed: int, root: Path | None = None
+) -> MSENet:
     """Return the network of an arm for pictures of ``shape (size, size, channels)``; all arms of a seed start alike.
 
     With the ResNet, weights in ``<root>/resnet18.safetensors`` (names of torchvision) are taken where they are.

@@ -10,7 +10,7 @@ from torch import nn
 
 from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
-from spaceform.ops.prototypes import class_prototypes
+from spaceform.heads.prototypes import class_prototypes
 
 NONNEG = ("none", "relu", "softplus")
 METRICS = ("euclidean", "squared")

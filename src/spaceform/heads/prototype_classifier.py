@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from spaceform.checks import check_choice, check_labels, check_rows
 from spaceform.errors import InputError
-from spaceform.ops.prototypes import class_prototypes
+from spaceform.heads.prototypes import class_prototypes
 from spaceform.types import FloatArray
 
 Scale = slice | Sequence[int]
