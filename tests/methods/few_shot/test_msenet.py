@@ -181,7 +181,7 @@ def test_the_classifier_on_vectors_of_the_encoder_answers_as_the_network():
 
 
 def test_training_helps_on_classes_that_were_not_trained():
-    from spaceform.claims.msenet_data import draw_strokes
+    from spaceform.claims.few_shot.msenet_data import draw_strokes
     from spaceform.metrics.few_shot import few_shot_accuracy
 
     X, y = draw_strokes(24, 10, seed=3, size=16)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spaceform.claims import msenet
 from spaceform.claims.context import Context
+from spaceform.claims.few_shot import msenet
 from spaceform.claims.runner import reproduce
 from spaceform.heads.multi_scale import MultiScalePrototypeHead
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from spaceform.claims.context import Context
-from spaceform.claims.msenet_data import Task, make_task
+from spaceform.claims.few_shot.msenet_data import Task, make_task
 from spaceform.claims.record import Record
 from spaceform.encoders.batches import device
 from spaceform.encoders.episodes import fit_episodes, with_rates

@@ -5,8 +5,8 @@ import pytest
 
 from spaceform import data
 from spaceform.claims.context import Context
-from spaceform.claims.msenet import SETTINGS
-from spaceform.claims.msenet_data import draw_gratings, draw_strokes, make_task
+from spaceform.claims.few_shot.msenet import SETTINGS
+from spaceform.claims.few_shot.msenet_data import draw_gratings, draw_strokes, make_task
 from spaceform.data.dataset import Dataset
 from spaceform.errors import InputError
 
