@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from spaceform.errors import InputError
-from spaceform.nets.resnet import ResNet18
+from spaceform.nets.resnets.resnet18 import ResNet18
 from spaceform.nets.taps import FeatureTaps
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from spaceform.errors import InputError, InterruptedRunError, NoPairsError
 from spaceform.heads.subspaces import SubspaceEmbedding
-from spaceform.nets.spatial_gate import GatedBackbone, SpatialGate
+from spaceform.nets.attention.spatial_gate import GatedBackbone, SpatialGate
 from spaceform.training.subspaces import DynamicSubspaceTrainer, clustering_nmi, match_clusters
 
 

@@ -63,7 +63,7 @@ def photographs(tmp_path):
     image = pytest.importorskip("PIL.Image")
     from safetensors.torch import save_file
 
-    from spaceform.nets.resnet import ResNet18
+    from spaceform.nets.resnets.resnet18 import ResNet18
 
     rng = np.random.default_rng(0)
 

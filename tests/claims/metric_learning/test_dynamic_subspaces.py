@@ -61,7 +61,7 @@ def isic(tmp_path):
     image = pytest.importorskip("PIL.Image")
     import torch
 
-    from spaceform.nets.resnet50 import ResNet50Trunk
+    from spaceform.nets.resnets.resnet50 import ResNet50Trunk
 
     rng = np.random.default_rng(0)
     for part, count in (("train", 24), ("test", 12)):

@@ -14,7 +14,7 @@ from spaceform.methods.few_shot.msenet import (
     MultiScalePrototypeClassifier,
     MultiScalePrototypeHead,
 )
-from spaceform.nets.resnet import ResNet18
+from spaceform.nets.resnets.resnet18 import ResNet18
 from spaceform.nets.stages import StagedConvNet
 from spaceform.nets.taps import FeatureTaps
 from spaceform.samplers.episodes import EpisodeSampler

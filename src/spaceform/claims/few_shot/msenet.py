@@ -19,7 +19,7 @@ from spaceform.methods.few_shot.msenet import RESNET18_TAPS, MSENet, MultiScaleP
 from spaceform.metrics.few_shot import Task as Asked
 from spaceform.metrics.few_shot import evaluate_episodes
 from spaceform.nets.inputs import as_tensor
-from spaceform.nets.resnet import ResNet18
+from spaceform.nets.resnets.resnet18 import ResNet18
 from spaceform.nets.stages import StagedConvNet
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.samplers.episodes import EpisodeSampler

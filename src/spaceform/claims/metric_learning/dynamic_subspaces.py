@@ -22,7 +22,7 @@ from spaceform.methods.metric_learning.dynamic_subspaces import (
 )
 from spaceform.metrics.retrieval import recall_at_k
 from spaceform.metrics.segmentation import dice, weak_masks
-from spaceform.nets.resnet50 import resnet50_trunk
+from spaceform.nets.resnets.resnet50 import resnet50_trunk
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.training.augment import flipped_crops
 from spaceform.training.growth import NeuronStatistics

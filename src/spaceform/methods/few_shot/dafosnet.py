@@ -27,8 +27,8 @@ from spaceform.losses.few_shot.prototypes import (
     prototype_triplet_loss,
     prototypical_loss,
 )
-from spaceform.nets.domain_norm import DomainNet
-from spaceform.nets.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
+from spaceform.nets.domains.domain_norm import DomainNet
+from spaceform.nets.domains.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.training.adversarial import AdversarialSteps
 from spaceform.training.loop import train

@@ -18,8 +18,8 @@ from spaceform.encoders.episodes import fit_episodes, with_rates
 from spaceform.errors import InputError
 from spaceform.heads.multi_scale import MultiScalePrototypeHead
 from spaceform.heads.prototype_classifier import MultiScalePrototypeClassifier
-from spaceform.nets.attention import SpatialSelfAttention
-from spaceform.nets.resnet import ResNet18
+from spaceform.nets.attention.self_attention import SpatialSelfAttention
+from spaceform.nets.resnets.resnet18 import ResNet18
 from spaceform.nets.stages import WIDTHS, StagedConvNet
 from spaceform.nets.taps import FeatureTaps
 from spaceform.rng import derive_seed
@@ -52,7 +52,7 @@ class MSENet(nn.Module):
     o_s)``; then ``l(q, k) = - sum_s alpha_s |z_s(q) - p_sk|`` with the means ``p_sk`` of the supports of class k.
 
     Parameters: ``backbone`` any network of pictures ``(B, C, H, W)``; ``taps`` names of layers with 4-D maps
-    (:data:`RESNET18_TAPS` for :class:`spaceform.nets.resnet.ResNet18`); ``input_shape (C, H, W)`` of one picture;
+    (:data:`RESNET18_TAPS` for a ResNet-18 of :mod:`spaceform.nets.resnets`); ``input_shape (C, H, W)`` of one picture;
     ``attention``: one :class:`SpatialSelfAttention` per tap, for supports and queries alike, with the start ``gamma``
     (the official code tries 0 to 0.5) and ``out_proj``; ``head`` what compares, a :class:`MultiScalePrototypeHead` with
     learned weights from 1 if None.

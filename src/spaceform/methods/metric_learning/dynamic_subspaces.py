@@ -18,8 +18,8 @@ from spaceform.encoders.batches import device
 from spaceform.errors import InputError
 from spaceform.heads.subspaces import SubspaceEmbedding
 from spaceform.losses.margin import MarginLoss
+from spaceform.nets.attention.spatial_gate import GatedBackbone, SpatialGate
 from spaceform.nets.inputs import as_tensor
-from spaceform.nets.spatial_gate import GatedBackbone, SpatialGate
 from spaceform.rng import as_generator, derive_seed
 from spaceform.training.growth import IMPORTANCES
 from spaceform.training.loop import History

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from spaceform.errors import InputError
-from spaceform.nets.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
+from spaceform.nets.domains.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
 from spaceform.training.adversarial import AdversarialSteps
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.errors import InputError
-from spaceform.nets.attention import SpatialSelfAttention
+from spaceform.nets.attention.self_attention import SpatialSelfAttention
 
 
 def layer(channels=8, seed=0, **options):

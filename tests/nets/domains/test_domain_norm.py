@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from spaceform.errors import InputError
-from spaceform.nets.domain_norm import (
+from spaceform.nets.domains.domain_norm import (
     DomainNet,
     DomainSpecificBatchNorm1d,
     DomainSpecificBatchNorm2d,

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from spaceform.errors import InputError
-from spaceform.nets.resnet50 import ResNet50Trunk, resnet50_trunk
+from spaceform.nets.resnets.resnet50 import ResNet50Trunk, resnet50_trunk
 
 
 def test_the_trunk_has_the_parameters_of_three_stages():

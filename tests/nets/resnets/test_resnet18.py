@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from spaceform.errors import InputError
-from spaceform.nets.resnet import ResNet18
+from spaceform.nets.resnets.resnet18 import ResNet18
 from spaceform.nets.taps import FeatureTaps
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from spaceform.errors import InputError
-from spaceform.nets.spatial_gate import GatedBackbone, SpatialGate
+from spaceform.nets.attention.spatial_gate import GatedBackbone, SpatialGate
 
 
 def backbone(**options):

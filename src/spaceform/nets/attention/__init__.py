@@ -1,0 +1,1 @@
+"""Networks that weigh the places of a map."""
