@@ -1,0 +1,268 @@
+"""The claim of ECAML: drawing seen classes together in the last layer keeps what unseen classes need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import nn
+
+from spaceform.claims.context import Context
+from spaceform.claims.ecaml_data import Task, make_task
+from spaceform.claims.record import Record
+from spaceform.clustering.kmeans import kmeans
+from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
+from spaceform.heads.confused import ConfusedHead
+from spaceform.losses.binomial_deviance import BinomialDevianceLoss
+from spaceform.losses.regularizers.energy_confusion import EnergyConfusion, between_class_energies
+from spaceform.methods.metric_learning.ecaml import ECAMLLoss, ECAMLTransformer
+from spaceform.metrics.clustering import normalized_mutual_information, pair_f1
+from spaceform.metrics.neighborhood import anisotropy
+from spaceform.metrics.retrieval import recall_at_k
+from spaceform.nets.inputs import as_tensor, check_inputs
+from spaceform.nets.named import named_net
+from spaceform.ops.pairs import l2_normalize
+from spaceform.rng import derive_seed
+from spaceform.samplers.m_per_class import MPerClassSampler
+from spaceform.training.loop import train
+from spaceform.training.optimizers import make_optimizer
+from spaceform.types import FloatArray
+
+SLUG = "ecaml"
+
+ARMS = {
+    "guard": "binomial deviance and the norm guard, no confusion",
+    "ecaml": "energy confusion in the last layer",
+    "through_trunk": "ablation: the same confusion, felt by the whole network",
+    "noise": "control: random gradients of the confusion's size on the last layer",
+    "frozen_guard": "a linear layer on the frozen features of guard, no confusion",
+    "frozen_ecaml": "the same with energy confusion",
+}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "data": "drawn",
+        "split": "test",
+        "fonts": 40,
+        "characters": 16,
+        "size": 20,
+        "train_rows": 20,
+        "test_rows": 300,
+        "net": "conv:0.25",
+        "dim": 16,
+        "classes": 8,
+        "samples": 4,
+        "steps": 60,
+        "frozen_steps": 100,
+        "learning_rate": 2e-3,
+        "head_rate_factor": 3.0,
+        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "frozen_ecaml": 0.13},
+        "sweep": [0.0, 0.13],
+    },
+    "laptop": {
+        "data": "glyphs",
+        "split": "test",
+        "fonts": 0,
+        "characters": 0,
+        "size": 28,
+        "train_rows": 80,
+        "test_rows": 2500,
+        "net": "conv:0.5",
+        "dim": 64,
+        "classes": 18,
+        "samples": 4,
+        "steps": 300,
+        "frozen_steps": 300,
+        "learning_rate": 1e-3,
+        "head_rate_factor": 3.0,
+        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "frozen_ecaml": 0.13},
+        "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
+    },
+    "paper": {
+        "data": "image-folder",
+        "split": "test",
+        "fonts": 0,
+        "characters": 0,
+        "size": 227,
+        "train_rows": 1_000_000,
+        "test_rows": 1_000_000,
+        "net": "nn2",
+        "dim": 512,
+        "classes": 65,
+        "samples": 2,
+        "steps": 10_000,
+        "frozen_steps": 10_000,
+        "learning_rate": 1e-5,
+        "head_rate_factor": 10.0,
+        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "frozen_ecaml": 0.13},
+        "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
+    },
+}
+
+
+def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
+    """Return what one arm knows of unseen and of seen classes, and what its last layer looks like.
+
+    ``recall``, ``nmi``, ``pair_f1``: of unseen classes (cosine, k-means with the true number); ``seen_recall``: of
+    other pictures of seen classes; ``metric_loss``: mean of the last quarter of training; ``between``: log of half the
+    mean squared distance of seen classes on unit vectors; ``effective_rank`` of the unit vectors of seen classes;
+    ``row_norm``: mean norm of the layer's rows; ``damping``: minus the rank correlation of these norms with the energy
+    that their unit rows have between seen classes.
+    """
+    task = context.shared("task", lambda: make_task(settings, seed, context))
+    if arm.startswith("frozen"):
+        return _frozen(arm, task, seed, settings, context)
+    trained = context.shared(("net", arm), lambda: _train(arm, task, seed, settings, context))
+    embed = _embed(trained)
+    return _figures(embed, trained.head, _apply(trained.trunk, task.X), task, seed) | {"metric_loss": trained.late_loss}
+
+
+def mechanism(record: Record) -> None:
+    """Assert what confusion does at any scale: seen classes move together, and their strongest rows are damped."""
+    mean = {
+        arm: {name: float(np.mean([row[name] for row in seeds.values()])) for name in next(iter(seeds.values()))}
+        for arm, seeds in record.figures().items()
+    }
+    for method, base in (("ecaml", "guard"), ("frozen_ecaml", "frozen_guard")):
+        told = ", ".join(
+            f"{name} {mean[method][name]:.3f} against {mean[base][name]:.3f}"
+            for name in ("between", "damping", "row_norm")
+        )
+        assert mean[method]["between"] < mean[base]["between"], f"{method}: classes did not move together: {told}"
+        assert mean[method]["damping"] > mean[base]["damping"], f"{method}: no row was damped: {told}"
+        assert 0.5 < mean[method]["row_norm"] < mean[base]["row_norm"], f"{method}: the layer: {told}"
+
+
+class _Trained(nn.Module):
+    """A trunk and its head, and what the metric loss was at the end of their training."""
+
+    def __init__(self, trunk: nn.Module, head: ConfusedHead) -> None:
+        super().__init__()
+        self.trunk, self.head, self.late_loss = trunk, head, 0.0
+
+
+def _train(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context: Context) -> _Trained:
+    inputs = check_inputs(task.X)
+    backbone = named_net(settings["net"], inputs.shape[1:], settings["dim"], seed=seed)
+    net = _Trained(backbone.trunk, ConfusedHead(linear=backbone.head)).to(device())  # type: ignore[arg-type]
+    weight = settings["weights"].get("ecaml" if arm == "noise" else arm, 0.0)
+    guard = max(0.5, 2 * weight)
+    if arm == "through_trunk":
+        metric = BinomialDevianceLoss() + weight * EnergyConfusion(scale_guard=0.0)
+        criterion = ECAMLLoss(metric_loss=metric, weight=0.0, guard=guard)
+    else:
+        criterion = ECAMLLoss(weight=0.0 if arm == "noise" else weight, guard=guard)
+    confusion, deviance = EnergyConfusion(scale_guard=0.0), BinomialDevianceLoss()
+
+    def loss_step(batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
+        features = net.trunk(batch.inputs)
+        total, parts = criterion(net.head, features, batch.labels)
+        if arm == "noise":
+            total = total + _noise(net.head, features, weight * confusion(net.head(features)[1], batch.labels), batch)
+        with torch.no_grad():
+            parts["metric_loss"] = float(deviance(net.head.linear(features), batch.labels))
+        return total, parts
+
+    rate, factor = settings["learning_rate"], settings["head_rate_factor"]
+    groups = [{"params": list(net.trunk.parameters())}, {"params": list(net.head.parameters()), "lr": rate * factor}]
+    optimizer, schedule = make_optimizer("adam", groups, rate=rate, steps=settings["steps"])
+    sampler = MPerClassSampler(
+        task.y,
+        classes_per_batch=settings["classes"],
+        samples_per_class=settings["samples"],
+        seed=derive_seed(seed, "batches"),
+    )
+    history = train(
+        net,
+        loss_step,
+        LabelledBatches(inputs, task.y, sampler, seed=seed),
+        steps=settings["steps"],
+        optimizer=optimizer,
+        schedule=schedule,
+        seed=seed,
+        progress=context.progress,
+        task=f"training {arm}",
+    )
+    net.eval()
+    losses = history.figures["metric_loss"]
+    net.late_loss = float(np.mean(losses[-max(1, len(losses) // 4) :]))
+    context.curve(arm, "metric loss on seen classes", history.steps, losses)
+    return net
+
+
+def _noise(head: ConfusedHead, features: torch.Tensor, confusion: torch.Tensor, batch: LabelledBatch) -> torch.Tensor:
+    """Return a term whose gradient is random, of the size that the gradient of the confusion would have."""
+    (gradient,) = torch.autograd.grad(confusion, head.linear.weight)
+    noise = torch.randn(gradient.shape, generator=batch.generator).to(gradient)
+    return (noise * (gradient.norm() / noise.norm()) * head.linear.weight).sum()
+
+
+def _frozen(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
+    base = context.shared(("net", "guard"), lambda: _train("guard", task, seed, settings, context))
+    features = context.shared("features", lambda: [_apply(base.trunk, X) for X in (task.X, task.seen, task.unseen)])
+    frozen = Task(features[0], task.y, features[1], task.seen_y, features[2], task.unseen_y)
+
+    def fitted(weight: float) -> dict[str, float]:
+        model = ECAMLTransformer(
+            embedding_dim=settings["dim"],
+            confusion_weight=weight,
+            guard=max(0.5, 2 * weight),
+            classes_per_batch=settings["classes"],
+            samples_per_class=settings["samples"],
+            steps=settings["frozen_steps"],
+            learning_rate=settings["learning_rate"],
+            head_rate_factor=settings["head_rate_factor"],
+            random_state=seed,
+        ).fit(frozen.X, frozen.y, progress=context.progress)
+        losses = model.history_.figures["metric_loss"]
+        late = float(np.mean(losses[-max(1, len(losses) // 4) :]))
+        return _figures(model.transform, model.net_.head, frozen.X, frozen, seed) | {"metric_loss": late}  # type: ignore[arg-type]
+
+    if arm == "frozen_guard":
+        return fitted(0.0)
+    sweep = settings["sweep"]
+    swept = [context.shared(("frozen", weight), lambda weight=weight: fitted(weight)) for weight in sweep]  # type: ignore[misc]
+    for name, title in (("recall", "unseen classes"), ("seen_recall", "seen classes")):
+        context.curve(arm, f"Recall@1 of {title} by weight", sweep, [figures[name] for figures in swept])
+    return dict(context.shared(("frozen", settings["weights"][arm]), lambda: fitted(settings["weights"][arm])))
+
+
+def _embed(net: _Trained) -> Any:
+    def embed(X: np.ndarray) -> FloatArray:
+        with torch.inference_mode():
+            vectors = net.head.linear(torch.from_numpy(_apply(net.trunk, X)).to(device()))
+        return l2_normalize(vectors.cpu().numpy())
+
+    return embed
+
+
+@torch.inference_mode()
+def _apply(trunk: nn.Module, X: np.ndarray) -> FloatArray:
+    """Return the features ``(n, f)`` of pictures, in batches."""
+    inputs = check_inputs(X)
+    parts = [trunk(as_tensor(inputs[start : start + 256]).to(device())).cpu() for start in range(0, len(inputs), 256)]
+    return torch.cat(parts).numpy()
+
+
+def _figures(embed: Any, head: ConfusedHead, features: FloatArray, task: Task, seed: int) -> dict[str, float]:
+    unseen, known, trained = embed(task.unseen), embed(task.seen), embed(task.X)
+    found = kmeans(unseen, len(np.unique(task.unseen_y)), n_init=3, random_state=seed).labels
+    labels = torch.from_numpy(task.y)
+    weight = head.linear.weight.detach().cpu()
+    norms = weight.norm(dim=1)
+    unit_rows = torch.from_numpy(features) @ (weight / norms[:, None]).T
+    energies = between_class_energies(unit_rows.double(), labels)
+    between = between_class_energies(torch.from_numpy(trained).double(), labels).sum()
+    return {
+        "recall": recall_at_k(unseen, task.unseen_y, (1,))[1],
+        "nmi": normalized_mutual_information(task.unseen_y, found),
+        "pair_f1": pair_f1(task.unseen_y, found),
+        "seen_recall": recall_at_k(known, task.seen_y, (1,))[1],
+        "between": float(between.log()),
+        "effective_rank": anisotropy(trained).effective_rank,
+        "row_norm": float(norms.mean()),
+        "damping": -float(spearmanr(energies.numpy(), norms.numpy()).statistic),
+    }
