@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
 from spaceform.training.loop import train
 from spaceform.training.optimizers import make_optimizer
-from spaceform.types import FloatArray
+from spaceform.types import FloatArray, IntArray
 
 SLUG = "ecaml"
 
@@ -38,15 +40,15 @@ ARMS = {
     "ecaml": "energy confusion in the last layer",
     "through_trunk": "ablation: the same confusion, felt by the whole network",
     "noise": "control: random gradients of the confusion's size on the last layer",
-    "frozen_guard": "a linear layer on the frozen features of guard, no confusion",
-    "frozen_ecaml": "the same with energy confusion",
+    "pretrained_guard": "a linear layer on frozen features of a network that was trained on other classes",
+    "pretrained_ecaml": "the same layer with energy confusion",
 }
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": "drawn",
         "split": "test",
-        "fonts": 40,
+        "fonts": 36,
         "characters": 16,
         "size": 20,
         "train_rows": 20,
@@ -55,11 +57,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dim": 16,
         "classes": 8,
         "samples": 4,
-        "steps": 60,
+        "steps": 50,
         "frozen_steps": 100,
         "learning_rate": 2e-3,
         "head_rate_factor": 3.0,
-        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "frozen_ecaml": 0.13},
+        "weights": {"ecaml": 0.3, "through_trunk": 0.3, "pretrained_ecaml": 0.13},
         "sweep": [0.0, 0.13],
     },
     "laptop": {
@@ -74,11 +76,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dim": 64,
         "classes": 18,
         "samples": 4,
-        "steps": 300,
+        "steps": 250,
         "frozen_steps": 300,
         "learning_rate": 1e-3,
         "head_rate_factor": 3.0,
-        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "frozen_ecaml": 0.13},
+        "weights": {"ecaml": 0.03, "through_trunk": 0.03, "pretrained_ecaml": 0.03},
         "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
     },
     "paper": {
@@ -97,10 +99,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "frozen_steps": 10_000,
         "learning_rate": 1e-5,
         "head_rate_factor": 10.0,
-        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "frozen_ecaml": 0.13},
+        "weights": {"ecaml": 0.13, "through_trunk": 0.13, "pretrained_ecaml": 0.13},
         "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
     },
 }
+"""The laptop's weights were chosen among 0.03, 0.13 and 0.5 on lower-case letters, which are never judged on."""
+
+PUBLISHED_WEIGHT = 0.13
 
 
 def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
@@ -110,14 +115,15 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
     other pictures of seen classes; ``metric_loss``: mean of the last quarter of training; ``between``: log of half the
     mean squared distance of seen classes on unit vectors; ``effective_rank`` of the unit vectors of seen classes;
     ``row_norm``: mean norm of the layer's rows; ``damping``: minus the rank correlation of these norms with the energy
-    that their unit rows have between seen classes.
+    that their unit rows have between seen classes. ``pretrained_ecaml`` also says what the layer is at the published
+    weight: ``published_damping`` and so on.
     """
     task = context.shared("task", lambda: make_task(settings, seed, context))
-    if arm.startswith("frozen"):
-        return _frozen(arm, task, seed, settings, context)
-    trained = context.shared(("net", arm), lambda: _train(arm, task, seed, settings, context))
-    embed = _embed(trained)
-    return _figures(embed, trained.head, _apply(trained.trunk, task.X), task, seed) | {"metric_loss": trained.late_loss}
+    if arm.startswith("pretrained"):
+        return _pretrained(arm, task, seed, settings, context)
+    trained = _train(arm, (task.X, task.y), seed, settings, context)
+    context.curve(arm, "metric loss on seen classes", list(range(len(trained.losses))), trained.losses)
+    return _figures(trained.embed, trained.head, trained.features(task.X), task, seed) | _late(trained.losses)
 
 
 def mechanism(record: Record) -> None:
@@ -126,7 +132,7 @@ def mechanism(record: Record) -> None:
         arm: {name: float(np.mean([row[name] for row in seeds.values()])) for name in next(iter(seeds.values()))}
         for arm, seeds in record.figures().items()
     }
-    for method, base in (("ecaml", "guard"), ("frozen_ecaml", "frozen_guard")):
+    for method, base in (("ecaml", "guard"), ("pretrained_ecaml", "pretrained_guard")):
         told = ", ".join(
             f"{name} {mean[method][name]:.3f} against {mean[base][name]:.3f}"
             for name in ("between", "damping", "row_norm")
@@ -137,15 +143,30 @@ def mechanism(record: Record) -> None:
 
 
 class _Trained(nn.Module):
-    """A trunk and its head, and what the metric loss was at the end of their training."""
+    """A trunk and its head, and the metric loss at every step of their training."""
 
     def __init__(self, trunk: nn.Module, head: ConfusedHead) -> None:
         super().__init__()
-        self.trunk, self.head, self.late_loss = trunk, head, 0.0
+        self.trunk, self.head = trunk, head
+        self.losses: list[float] = []
+
+    @torch.inference_mode()
+    def features(self, X: np.ndarray) -> FloatArray:
+        """Return the features ``(n, f)`` of pictures, in batches."""
+        inputs = check_inputs(X)
+        starts = range(0, len(inputs), 256)
+        return torch.cat([self.trunk(as_tensor(inputs[at : at + 256]).to(device())).cpu() for at in starts]).numpy()
+
+    @torch.inference_mode()
+    def embed(self, X: np.ndarray) -> FloatArray:
+        """Return unit vectors of pictures."""
+        return l2_normalize(self.head.linear(torch.from_numpy(self.features(X)).to(device())).cpu().numpy())
 
 
-def _train(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context: Context) -> _Trained:
-    inputs = check_inputs(task.X)
+def _train(
+    arm: str, seen: tuple[np.ndarray, IntArray], seed: int, settings: Mapping[str, Any], context: Context
+) -> _Trained:
+    inputs, y = check_inputs(seen[0]), seen[1]
     backbone = named_net(settings["net"], inputs.shape[1:], settings["dim"], seed=seed)
     net = _Trained(backbone.trunk, ConfusedHead(linear=backbone.head)).to(device())  # type: ignore[arg-type]
     weight = settings["weights"].get("ecaml" if arm == "noise" else arm, 0.0)
@@ -170,7 +191,7 @@ def _train(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context
     groups = [{"params": list(net.trunk.parameters())}, {"params": list(net.head.parameters()), "lr": rate * factor}]
     optimizer, schedule = make_optimizer("adam", groups, rate=rate, steps=settings["steps"])
     sampler = MPerClassSampler(
-        task.y,
+        y,
         classes_per_batch=settings["classes"],
         samples_per_class=settings["samples"],
         seed=derive_seed(seed, "batches"),
@@ -178,7 +199,7 @@ def _train(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context
     history = train(
         net,
         loss_step,
-        LabelledBatches(inputs, task.y, sampler, seed=seed),
+        LabelledBatches(inputs, y, sampler, seed=seed),
         steps=settings["steps"],
         optimizer=optimizer,
         schedule=schedule,
@@ -187,9 +208,7 @@ def _train(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context
         task=f"training {arm}",
     )
     net.eval()
-    losses = history.figures["metric_loss"]
-    net.late_loss = float(np.mean(losses[-max(1, len(losses) // 4) :]))
-    context.curve(arm, "metric loss on seen classes", history.steps, losses)
+    net.losses = history.figures["metric_loss"]
     return net
 
 
@@ -200,10 +219,12 @@ def _noise(head: ConfusedHead, features: torch.Tensor, confusion: torch.Tensor, 
     return (noise * (gradient.norm() / noise.norm()) * head.linear.weight).sum()
 
 
-def _frozen(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
-    base = context.shared(("net", "guard"), lambda: _train("guard", task, seed, settings, context))
-    features = context.shared("features", lambda: [_apply(base.trunk, X) for X in (task.X, task.seen, task.unseen)])
-    frozen = Task(features[0], task.y, features[1], task.seen_y, features[2], task.unseen_y)
+def _pretrained(arm: str, task: Task, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
+    def known_features() -> Task:
+        net = _train("pretraining", (task.known, task.known_y), seed, settings, context)
+        return replace(task, X=net.features(task.X), seen=net.features(task.seen), unseen=net.features(task.unseen))
+
+    frozen = context.shared("features", known_features)
 
     def fitted(weight: float) -> dict[str, float]:
         model = ECAMLTransformer(
@@ -217,37 +238,25 @@ def _frozen(arm: str, task: Task, seed: int, settings: Mapping[str, Any], contex
             head_rate_factor=settings["head_rate_factor"],
             random_state=seed,
         ).fit(frozen.X, frozen.y, progress=context.progress)
-        losses = model.history_.figures["metric_loss"]
-        late = float(np.mean(losses[-max(1, len(losses) // 4) :]))
-        return _figures(model.transform, model.net_.head, frozen.X, frozen, seed) | {"metric_loss": late}  # type: ignore[arg-type]
+        head = cast("ConfusedHead", model.net_.head)
+        return _figures(model.transform, head, frozen.X, frozen, seed) | _late(model.history_.figures["metric_loss"])
 
-    if arm == "frozen_guard":
-        return fitted(0.0)
-    sweep = settings["sweep"]
-    swept = [context.shared(("frozen", weight), lambda weight=weight: fitted(weight)) for weight in sweep]  # type: ignore[misc]
+    swept = {weight: context.shared(("layer", weight), partial(fitted, weight)) for weight in settings["sweep"]}
+    if arm == "pretrained_guard":
+        return dict(swept[0.0])
     for name, title in (("recall", "unseen classes"), ("seen_recall", "seen classes")):
-        context.curve(arm, f"Recall@1 of {title} by weight", sweep, [figures[name] for figures in swept])
-    return dict(context.shared(("frozen", settings["weights"][arm]), lambda: fitted(settings["weights"][arm])))
+        context.curve(arm, f"Recall@1 of {title} by weight", list(swept), [found[name] for found in swept.values()])
+    published = {f"published_{name}": value for name, value in swept[PUBLISHED_WEIGHT].items()}
+    return swept[settings["weights"][arm]] | published
 
 
-def _embed(net: _Trained) -> Any:
-    def embed(X: np.ndarray) -> FloatArray:
-        with torch.inference_mode():
-            vectors = net.head.linear(torch.from_numpy(_apply(net.trunk, X)).to(device()))
-        return l2_normalize(vectors.cpu().numpy())
-
-    return embed
+def _late(losses: Sequence[float]) -> dict[str, float]:
+    return {"metric_loss": float(np.mean(losses[-max(1, len(losses) // 4) :]))}
 
 
-@torch.inference_mode()
-def _apply(trunk: nn.Module, X: np.ndarray) -> FloatArray:
-    """Return the features ``(n, f)`` of pictures, in batches."""
-    inputs = check_inputs(X)
-    parts = [trunk(as_tensor(inputs[start : start + 256]).to(device())).cpu() for start in range(0, len(inputs), 256)]
-    return torch.cat(parts).numpy()
-
-
-def _figures(embed: Any, head: ConfusedHead, features: FloatArray, task: Task, seed: int) -> dict[str, float]:
+def _figures(
+    embed: Callable[[np.ndarray], FloatArray], head: ConfusedHead, features: FloatArray, task: Task, seed: int
+) -> dict[str, float]:
     unseen, known, trained = embed(task.unseen), embed(task.seen), embed(task.X)
     found = kmeans(unseen, len(np.unique(task.unseen_y)), n_init=3, random_state=seed).labels
     labels = torch.from_numpy(task.y)
