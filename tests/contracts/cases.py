@@ -150,6 +150,7 @@ LOSSES: dict[str, LossCase] = {
 } | {name: case for name, case in _DECLARED.items() if isinstance(case, LossCase)}
 
 OTHER_CONTRACTS: dict[str, str] = {
+    "EnergyConfusion": "a term against the loss it is added to: it needs no positives and draws classes together",
     "CrossBatchMemory": "remembers earlier batches: two calls differ on purpose, and the memory is the second set",
 }
 """Modules called with embeddings and labels that are no losses over one batch, each with what they are instead."""

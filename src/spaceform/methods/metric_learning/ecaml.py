@@ -162,6 +162,7 @@ class ECAMLTransformer(AbstractEncoder):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> y = np.arange(60) % 6
     >>> X = rng.normal(size=(6, 8))[y] + 0.3 * rng.normal(size=(60, 8))
