@@ -158,7 +158,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
         )
         figures[name] = few_shot_accuracy(vectors, sampler.episodes(settings["episodes"])).mean
     scores = [
-        icnn_score(vectors[episode.query.ravel()], episode.query_targets, window=settings["test_query"])
+        icnn_score(vectors[episode.query.ravel()], episode.query_targets, window=max(4, settings["test_query"]))
         for episode in sampler.episodes(settings["episodes"] // 6)
     ]
     means = {name: float(np.mean([getattr(score, name) for score in scores])) for name in ("intra", "inter", "gamma")}

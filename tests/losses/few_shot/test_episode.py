@@ -97,13 +97,13 @@ def test_wrong_settings_are_refused(options, name):
 def test_other_shapes_are_refused():
     support, query = episode()
     loss = EpisodeLoss()
-    bad = [
-        (support[:1], query[:1]),
-        (support, query[:3]),
-        (support[..., :2], query),
-        (support[:, :0], query),
-        (support, query[:, :0]),
-    ]
-    for first, second in bad:
+    bad = {
+        "one class": (support[:1], query[:1]),
+        "other classes": (support, query[:3]),
+        "another width": (support[..., :2], query),
+        "no supports": (support[:, :0], query),
+        "no queries": (support, query[:, :0]),
+    }
+    for first, second in bad.values():
         with pytest.raises(InputError, match="support"):
             loss(first, second)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker, label_codes
@@ -177,10 +177,17 @@ class SusanaEncoder(AbstractEncoder):
 
     def _sampler(self, codes: NDArray[np.int64], seed: int) -> EpisodeSampler:
         size = check_integer(self.n_shot, "n_shot", low=1) + check_integer(self.n_query, "n_query", low=1)
-        able = int((np.bincount(codes[codes >= 0]) >= size).sum())
+        able = int((np.bincount(codes[codes >= 0], minlength=1) >= size).sum())
+        if able < 2:
+            raise InputError(
+                "y",
+                got=f"{able} class(es) with {size} rows among {len(codes)} sample(s)",
+                expected=f"two or more with n_shot {self.n_shot} and n_query {self.n_query} rows",
+                remedy="ask for fewer supports or queries",
+            )
         return EpisodeSampler(
             codes,
-            n_way=max(2, min(check_integer(self.n_way, "n_way", low=2), able)),
+            n_way=min(check_integer(self.n_way, "n_way", low=2), able),
             n_shot=self.n_shot,
             n_query=self.n_query,
             seed=derive_seed(seed, "episodes"),
@@ -242,7 +249,7 @@ class NearestPrototypeClassifier(ClassifierMixin, TransformerMixin, BaseEstimato
         if y is None:
             raise InputError("y", got="None", expected="requires y to be passed, but the target y is None")
         rows = check_rows(self, X, fitting=True)
-        labels = check_labels(y, len(rows))
+        labels = check_labels(column_or_1d(y, warn=True), len(rows))
         check_classification_targets(labels)
         self.classes_, codes = label_codes(labels)
         if len(self.classes_) < 2:
