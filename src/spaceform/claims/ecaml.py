@@ -71,13 +71,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "characters": 0,
         "size": 28,
         "train_rows": 80,
-        "test_rows": 2500,
-        "net": "conv:0.5",
+        "test_rows": 2000,
+        "net": "conv:0.25",
         "dim": 64,
         "classes": 18,
         "samples": 4,
-        "steps": 250,
-        "frozen_steps": 300,
+        "steps": 200,
+        "frozen_steps": 200,
         "learning_rate": 1e-3,
         "head_rate_factor": 3.0,
         "weights": {"ecaml": 0.03, "through_trunk": 0.03, "pretrained_ecaml": 0.03},
@@ -103,7 +103,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
     },
 }
-"""The laptop's weights were chosen among 0.03, 0.13 and 0.5 on lower-case letters, which are never judged on."""
+"""The laptop's weights were chosen among 0.03, 0.13 and 0.5 on lower-case letters, which are never judged on (with
+twice the channels and 300 steps)."""
 
 PUBLISHED_WEIGHT = 0.13
 

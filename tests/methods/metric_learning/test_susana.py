@@ -18,7 +18,7 @@ QUICK = {"embedding_dim": 6, "n_way": 3, "n_shot": 1, "n_query": 2, "steps": 3}
 CONTRACT_CASES = {
     "SusanaEncoder": EstimatorCase(QUICK, full_labels),
     "NearestPrototypeClassifier": EstimatorCase({}, full_labels),
-    "ICNNLoss": LossCase({"window": 6}),
+    "ICNNLoss": LossCase({"k": 3, "window": 5}),
     "ProtoTripletLoss": LossCase({"margin": 20.0}),
 }
 
