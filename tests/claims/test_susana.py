@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spaceform.claims import susana
+from spaceform.claims import susana, susana_data
 from spaceform.claims.context import Context
 from spaceform.claims.runner import reproduce
 
@@ -29,16 +29,16 @@ def test_the_mechanism_names_the_figures_when_it_fails():
 
 def test_groups_are_never_cut_and_fill_the_number():
     groups = [[2 * i, 2 * i + 1] for i in range(26)] + [[52 + i] for i in range(10)]
-    test, rest = susana.take_groups(groups, 22, seed=0)
-    train, others = susana.take_groups(rest, 34, seed=1)
+    test, rest = susana_data.take_groups(groups, 22, seed=0)
+    train, others = susana_data.take_groups(rest, 34, seed=1)
     assert [sum(map(len, part)) for part in (test, train, others)] == [22, 34, 6]
     assert sorted(label for part in (test, train, others) for group in part for label in group) == list(range(62))
 
 
 def test_tested_classes_are_the_same_for_every_seed_and_never_trained():
     settings = susana.SETTINGS["smoke"]
-    tasks = [susana.make_task(settings, seed, Context(scale="smoke")) for seed in (0, 1)]
-    held = susana.make_task({**settings, "split": "validation"}, 0, Context(scale="smoke"))
+    tasks = [susana_data.make_task(settings, seed, Context(scale="smoke")) for seed in (0, 1)]
+    held = susana_data.make_task({**settings, "split": "validation"}, 0, Context(scale="smoke"))
     tested = [set(task.unseen_y.tolist()) for task in tasks]
     assert tested[0] == tested[1]
     assert len(tested[0]) == settings["test_classes"]

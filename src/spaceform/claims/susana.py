@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from spaceform import data
 from spaceform.claims.context import Context
-from spaceform.claims.facenet_data import draw_glyphs
 from spaceform.claims.record import Record
+from spaceform.claims.susana_data import make_task
 from spaceform.losses.few_shot.episode import EpisodeLoss
 from spaceform.methods.metric_learning.susana import SusanaEncoder
 from spaceform.metrics.few_shot import few_shot_accuracy
 from spaceform.metrics.icnn import icnn_score
 from spaceform.rng import derive_seed
 from spaceform.samplers.episodes import EpisodeSampler
-from spaceform.types import IntArray
 
 SLUG = "susana"
 
@@ -113,19 +109,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
-SPLIT_SEED = 61
-"""Characters that are tested on are the same for every seed and were put aside before anything was tried."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """Pictures ``X`` with classes ``y`` for training episodes; ``unseen`` ones with classes ``unseen_y`` to test on."""
-
-    X: np.ndarray
-    y: IntArray
-    unseen: np.ndarray
-    unseen_y: IntArray
-
 
 def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
     """Return what an encoder of one loss is worth on episodes of five unseen classes.
@@ -175,53 +158,3 @@ def mechanism(record: Record) -> None:
     for arm, figures in mean.items():
         assert figures["five_shot"] > 0.3, f"{arm} learned nothing: {told}"
     assert mean["ce_pt_icnn"]["icnn"] > mean["ce"]["icnn"], f"the score did not rise: {told}"
-
-
-def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
-    """Return the task of one seed: drawn characters (smoke), those of typefaces (laptop), or class folders (paper).
-
-    The two cases of one letter are on the same side of every split. ``"validation"`` tests on the classes that are
-    neither trained on nor, in the end, tested on.
-    """
-    if settings["data"] == "image-folder":
-        root = context.benchmark_root("train/<class>/*.jpg and test/<class>/*.jpg")
-        seen, unseen = (
-            data.load("image-folder", root=root / part, size=settings["size"], progress=context.progress)
-            for part in ("train", "test")
-        )
-        return Task(seen.X, seen.y, unseen.X, unseen.y)
-    if settings["data"] == "drawn":
-        fonts, characters = settings["fonts"], settings["characters"]
-        X, y = (
-            draw_glyphs(fonts, characters, seed=derive_seed(seed, "glyphs"))[0],
-            np.tile(np.arange(characters), fonts),
-        )
-        groups = [[label] for label in range(characters)]
-    else:
-        glyphs = data.load(settings["data"], progress=context.progress)
-        X, names = glyphs.X, np.asarray(glyphs.attributes["character"])
-        listed, y = np.unique(names, return_inverse=True)
-        place = {name: code for code, name in enumerate(listed.tolist())}
-        letters = [[place[upper], place[upper.lower()]] for upper in string.ascii_uppercase]
-        groups = letters + [[place[digit]] for digit in string.digits]
-    test, rest = take_groups(groups, settings["test_classes"], seed=SPLIT_SEED)
-    train, others = take_groups(rest, settings["train_classes"], seed=derive_seed(seed, "classes"))
-    chosen = test if settings["split"] == "test" else others
-    unseen_classes = [label for group in chosen for label in group]
-    rng = np.random.default_rng(derive_seed(seed, "rows"))
-    rows = rng.permutation(len(y))
-    kept = np.concatenate([rows[y[rows] == label][: settings["test_rows"]] for label in unseen_classes])
-    seen_rows = np.isin(y, [label for group in train for label in group])
-    return Task(X[seen_rows], y[seen_rows].astype(np.int64), X[kept], y[kept].astype(np.int64))
-
-
-def take_groups(groups: list[list[int]], count: int, *, seed: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Return groups with ``count`` classes in all, drawn by ``seed``, and the others; no group is cut."""
-    order = np.random.default_rng(seed).permutation(len(groups))
-    taken: list[int] = []
-    left = count
-    for place in order.tolist():
-        if len(groups[place]) <= left:
-            taken.append(place)
-            left -= len(groups[place])
-    return [groups[place] for place in taken], [groups[place] for place in order.tolist() if place not in taken]
