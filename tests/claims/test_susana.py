@@ -47,26 +47,25 @@ def test_tested_classes_are_the_same_for_every_seed_and_never_trained():
     assert not set(held.unseen_y.tolist()) & tested[0]
 
 
-def test_the_papers_scale_runs_on_class_folders(tmp_path):
+@pytest.mark.parametrize("form", ["folders", "lists"])
+def test_the_papers_scale_runs_on_its_layouts(tmp_path, form):
     image = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(0)
     for part, classes in (("train", 4), ("test", 5)):
+        lines = ["filename,label"]
         for label in range(classes):
-            place = tmp_path / part / f"n{label:08d}"
-            place.mkdir(parents=True)
+            place = tmp_path / part / f"{part}{label}" if form == "folders" else tmp_path / "images"
+            place.mkdir(parents=True, exist_ok=True)
             for number in range(8):
                 pixels = np.clip(rng.normal(40 * label, 20, (40, 40, 3)), 0, 255).astype(np.uint8)
-                image.fromarray(pixels).save(place / f"{number}.jpg")
-    tiny = {
-        "size": 32,
-        "net": "conv:0.25",
-        "dim": 8,
-        "n_shot": 2,
-        "n_query": 3,
-        "steps": 2,
-        "episodes": 12,
-        "test_query": 3,
-    }
+                name = f"{part}{label}-{number}.jpg"
+                image.fromarray(pixels).save(place / name)
+                lines.append(f"{name},{part}{label}")
+        if form == "lists":
+            (tmp_path / "split").mkdir(exist_ok=True)
+            (tmp_path / "split" / f"{part}.csv").write_text("\n".join(lines) + "\n")
+    tiny = {"size": 32, "net": "conv:0.25", "dim": 8, "n_shot": 2, "n_query": 3, "steps": 2}
+    tiny |= {"episodes": 12, "test_query": 3}
     context = Context(scale="paper", root=tmp_path)
     for arm in ("ce", "ce_pt_icnn"):
         figures = susana.run(arm, 0, {**susana.SETTINGS["paper"], **tiny}, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,7 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
     neither trained on nor, in the end, tested on.
     """
     if settings["data"] == "image-folder":
-        root = context.benchmark_root("train/<class>/*.jpg and test/<class>/*.jpg")
-        seen, unseen = (
-            data.load("image-folder", root=root / part, size=settings["size"], progress=context.progress)
-            for part in ("train", "test")
-        )
-        return Task(seen.X, seen.y, unseen.X, unseen.y)
+        return _benchmark(context.benchmark_root("images/ and split/*.csv, or train/ and test/"), settings, context)
     if settings["data"] == "drawn":
         fonts, characters = settings["fonts"], settings["characters"]
         X, y = (
@@ -65,6 +61,19 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
     kept = np.concatenate([rows[y[rows] == label][: settings["test_rows"]] for label in unseen_classes])
     seen_rows = np.isin(y, [label for group in train for label in group])
     return Task(X[seen_rows], y[seen_rows].astype(np.int64), X[kept], y[kept].astype(np.int64))
+
+
+def _benchmark(root: Path, settings: Mapping[str, Any], context: Context) -> Task:
+    """Return training and test classes from lists (``image-splits``) or from class folders."""
+    size, progress = settings["size"], context.progress
+    if (root / "split").is_dir():
+        found = data.load("image-splits", root=root, size=size, progress=progress)
+        train, test = (np.asarray(found.attributes["split"]) == part for part in ("train", "test"))
+        return Task(found.X[train], found.y[train], found.X[test], found.y[test])
+    seen, unseen = (
+        data.load("image-folder", root=root / part, size=size, progress=progress) for part in ("train", "test")
+    )
+    return Task(seen.X, seen.y, unseen.X, unseen.y)
 
 
 def take_groups(groups: list[list[int]], count: int, *, seed: int) -> tuple[list[list[int]], list[list[int]]]:

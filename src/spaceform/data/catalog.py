@@ -124,6 +124,7 @@ _PACKAGED = (
 _BENCHMARKS = (
     ("image-folder", "identities:load_image_folder", None, "any <class>/**/<picture>", "the owner's"),
     ("image-list", "image_lists:load_image_list", None, "a list of image_id class_id path", "the owner's"),
+    ("image-splits", "image_splits:load_image_splits", None, "images/ and split/{train,val,test}.csv", "the owner's"),
     ("lfw", "lfw:load_lfw", 13_233, "faces, <Name>/<Name>_0001.jpg, and pairs.txt", "research"),
     (
         "mnist-idx",
