@@ -15,7 +15,6 @@ from spaceform.errors import InputError, NoPairsError
 from spaceform.losses.combination import Composable
 from spaceform.losses.few_shot.icnn import smooth_distances
 from spaceform.ops.batches import check_batch
-from spaceform.ops.prototypes import class_prototypes
 
 
 @final
@@ -66,7 +65,9 @@ class ProtoTripletLoss(Composable, nn.Module):
         lost = classes[own] != labels
         if bool(lost.any()):
             raise InputError("labels", got=f"label {int(labels[lost][0])}", expected="labels that have a prototype")
-        prototypes = class_prototypes(rows if columns is None else columns, codes, len(classes))
+        members = rows if columns is None else columns
+        sums = members.new_zeros(len(classes), members.shape[1]).index_add(0, codes, members)
+        prototypes = sums / codes.bincount()[:, None]
         distances = smooth_distances(rows, prototypes)
         near = distances.gather(1, own[:, None])[:, 0]
         if self.foreign == "random":

@@ -17,12 +17,12 @@ from spaceform.checks import check_choice, check_integer, check_labels, check_re
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker, label_codes
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError
+from spaceform.heads.prototypes import class_prototypes
 from spaceform.losses.few_shot.episode import EpisodeLoss
 from spaceform.losses.few_shot.icnn import ICNNLoss
 from spaceform.losses.few_shot.proto_triplet import ProtoTripletLoss
 from spaceform.nets.inputs import as_tensor
 from spaceform.ops.pairs import l2_normalize, squared_distances
-from spaceform.ops.prototypes import class_prototypes
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.samplers.episodes import EpisodeSampler
 from spaceform.training.augment import jitter
