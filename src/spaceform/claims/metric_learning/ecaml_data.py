@@ -5,15 +5,13 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spaceform import data
 from spaceform.claims.context import Context
-from spaceform.claims.facenet_data import draw_glyphs
-from spaceform.errors import InputError
+from spaceform.claims.metric_learning.facenet_data import draw_glyphs
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
 
@@ -42,19 +40,16 @@ class Task:
 
 
 def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
-    """Return the task of one seed: drawn characters (smoke), those of typefaces (laptop), or class folders (paper).
+    """Return the task of one seed: drawn characters (smoke), those of typefaces (laptop), or a benchmark (paper).
 
-    Half of the classes are seen; with class folders these are the first half in order of their names, as in CUB-200
-    and Cars-196, else they are drawn by ``seed``. ``train_rows`` pictures of each seen class train, the others
-    (at most ``test_rows`` in all, as of unseen ones) show how well seen classes are known.
+    Half of the classes are seen: those of the benchmark's training split, else they are drawn by ``seed``.
+    ``train_rows`` pictures of each seen class train, the others (at most ``test_rows`` in all, as of unseen ones) show
+    how well seen classes are known.
     """
     rng = np.random.default_rng(derive_seed(seed, "classes"))
-    if settings["data"] == "image-folder":
-        root = context.benchmark_root("seen/<class>/*.jpg (such as CUB_200_2011/images) and known/<class>/*.jpg")
-        X, y = _folder(root / "seen", settings, context)
-        known = _folder(root / "known", settings, context)
-        order = np.arange(int(y.max()) + 1)
-    elif settings["data"] == "drawn":
+    if settings["data"] == "unseen-classes":
+        return _benchmark(settings, context, rng)
+    if settings["data"] == "drawn":
         fonts, characters = settings["fonts"], settings["characters"]
         X = draw_glyphs(fonts, characters, seed=derive_seed(seed, "glyphs"))[0]
         y, names = np.tile(np.arange(characters), fonts), rng.permutation(characters)
@@ -67,30 +62,34 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
         judged = np.isin(names, list(SPLITS[settings["split"]]))
         order = rng.permutation(np.flatnonzero(judged))
         known = X[~judged[y]], y[~judged[y]]
-    if len(order) < 4:
-        raise InputError("root", got=f"{len(order)} classes", expected="at least four, half of them seen")
-    return _cut((X, y.astype(np.int64)), known, order, settings, rng)
+    half = len(order) // 2
+    return _cut((X, y.astype(np.int64)), known, (order[:half], order[half:]), settings, rng)
 
 
-def _folder(root: Path, settings: Mapping[str, Any], context: Context) -> tuple[np.ndarray, IntArray]:
-    found = data.load("image-folder", root=root, size=settings["size"], progress=context.progress)
-    return found.X, found.y
+def _benchmark(settings: Mapping[str, Any], context: Context, rng: np.random.Generator) -> Task:
+    root = context.benchmark_root("CUB_200_2011, cars196, Stanford_Online_Products or In-Shop, and known/<class>/*.jpg")
+    size, progress = settings["size"], context.progress
+    found = data.load("unseen-classes", root=root, size=size, progress=progress)
+    known = data.load("image-folder", root=root / "known", size=size, progress=progress)
+    trains = np.asarray(found.attributes["split"]) == "train"
+    classes = np.unique(found.y[trains]), np.unique(found.y[~trains])
+    return _cut((found.X, found.y), (known.X, known.y), classes, settings, rng)
 
 
 def _cut(
     judged: tuple[np.ndarray, IntArray],
     known: tuple[np.ndarray, IntArray],
-    order: IntArray,
+    classes: tuple[IntArray, IntArray],
     settings: Mapping[str, Any],
     rng: np.random.Generator,
 ) -> Task:
     X, y = judged
     rows = rng.permutation(len(y))
-    seen_classes = order[: len(order) // 2]
+    seen_classes, unseen_classes = classes
     train = np.concatenate([rows[y[rows] == label][: settings["train_rows"]] for label in np.sort(seen_classes)])
     is_seen = np.isin(y[rows], seen_classes)
     others = rows[is_seen & ~np.isin(rows, train)][: settings["test_rows"]]
     # where all rows of seen classes train, these show the fit
     others = others if len(others) else train
-    unseen = rows[np.isin(y[rows], order) & ~is_seen][: settings["test_rows"]]
+    unseen = rows[np.isin(y[rows], unseen_classes)][: settings["test_rows"]]
     return Task(X[train], y[train], X[others], y[others], X[unseen], y[unseen], known[0], known[1].astype(np.int64))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from spaceform.claims.context import Context
+from spaceform.claims.metric_learning.susana_data import make_task
 from spaceform.claims.record import Record
-from spaceform.claims.susana_data import make_task
 from spaceform.losses.few_shot.episode import EpisodeLoss
 from spaceform.methods.metric_learning.susana import SusanaEncoder
 from spaceform.metrics.few_shot import few_shot_accuracy

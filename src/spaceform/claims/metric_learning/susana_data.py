@@ -12,7 +12,7 @@ import numpy as np
 
 from spaceform import data
 from spaceform.claims.context import Context
-from spaceform.claims.facenet_data import draw_glyphs
+from spaceform.claims.metric_learning.facenet_data import draw_glyphs
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
 

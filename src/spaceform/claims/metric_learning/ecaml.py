@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from spaceform.claims.context import Context
-from spaceform.claims.ecaml_data import Task, make_task
+from spaceform.claims.metric_learning.ecaml_data import Task, make_task
 from spaceform.claims.record import Record
 from spaceform.clustering.kmeans import kmeans
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
@@ -84,7 +84,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
     },
     "paper": {
-        "data": "image-folder",
+        "data": "unseen-classes",
         "split": "test",
         "fonts": 0,
         "characters": 0,

@@ -1,11 +1,11 @@
-"""The claim of ECAML: mechanism at smoke scale, tasks that hold classes apart, class folders at the paper's scale."""
+"""The claim of ECAML: mechanism at smoke scale, tasks that hold classes apart, a benchmark at the paper's scale."""
 
 import numpy as np
 import pytest
 
-from spaceform.claims import ecaml
 from spaceform.claims.context import Context
-from spaceform.claims.ecaml_data import make_task
+from spaceform.claims.metric_learning import ecaml
+from spaceform.claims.metric_learning.ecaml_data import make_task
 from spaceform.claims.runner import reproduce
 
 
@@ -40,7 +40,7 @@ def folders(tmp_path):
     """Class folders of two parts: eight classes to be judged, four that the network knows beforehand."""
     image = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(0)
-    for part, classes in (("seen", 8), ("known", 4)):
+    for part, classes in (("CUB_200_2011/images", 8), ("known", 4)):
         for label in range(classes):
             place = tmp_path / part / f"{label:03d}.name"
             place.mkdir(parents=True)
@@ -50,7 +50,7 @@ def folders(tmp_path):
     return tmp_path
 
 
-def test_the_papers_scale_runs_on_class_folders(folders):
+def test_the_papers_scale_runs_on_its_layout(folders):
     tiny = {"size": 32, "net": "conv:0.25", "dim": 8, "classes": 4, "samples": 2, "steps": 2, "frozen_steps": 2}
     settings = {**ecaml.SETTINGS["paper"], **tiny, "sweep": [0.0, 0.13]}
     context = Context(scale="paper", root=folders)

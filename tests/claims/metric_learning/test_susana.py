@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from spaceform.claims import susana, susana_data
 from spaceform.claims.context import Context
+from spaceform.claims.metric_learning import susana, susana_data
 from spaceform.claims.runner import reproduce
 
 
