@@ -103,8 +103,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "sweep": [0.0, 0.03, 0.13, 0.25, 1.0],
     },
 }
-"""The laptop's rate and weights were chosen on lower-case letters, which are never judged on: the rate among 1e-3, 3e-3 and
-1e-2 for the best guard, the weight among 0.03, 0.13 and 0.5."""
+"""The laptop's rate and weights were chosen on lower-case letters, which are never judged on: the rate among 1e-3, 3e-3
+and 1e-2 for the best guard, the weight among 0.03, 0.13 and 0.5."""
 
 PUBLISHED_WEIGHT = 0.13
 
