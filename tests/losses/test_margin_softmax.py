@@ -8,6 +8,7 @@ from spaceform.errors import InputError
 from spaceform.losses.margin_softmax import (
     ArcFaceLoss,
     CosFaceLoss,
+    LinearSoftmaxLoss,
     NormalizedSoftmaxLoss,
     arcface,
     cosface,

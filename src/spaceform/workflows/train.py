@@ -85,9 +85,9 @@ def train(
     over class-balanced batches; ``source`` a Space, its folder, or for encoders a folder of pictures, one sub-folder a
     class; ``options`` of the method's class or the loss, of the learner around it, and of
     :func:`spaceform.workflows.learning.choice.training_options`, text or values; ``out`` the folder to write (None:
-    back into the Space's own); ``label`` the column with the classes (None: the Space's label). For methods over a label
-    metric: ``label_metric`` a file, or ``hierarchy`` columns, coarse to fine; ``next_classes`` how many classes to
-    suggest for labelling. ``held_out`` share of the labelled rows (and classes, over a label metric) kept back
+    back into the Space's own); ``label`` the column with the classes (None: the Space's label). For methods over a
+    label metric: ``label_metric`` a file, or ``hierarchy`` columns, coarse to fine; ``next_classes`` how many classes
+    to suggest for labelling. ``held_out`` share of the labelled rows (and classes, over a label metric) kept back
     to measure, before the final fit on all; 0 measures nothing. ``size`` of pictures in pixels (None: 48, or what
     a pretrained network wants).
 

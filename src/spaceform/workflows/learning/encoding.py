@@ -154,7 +154,6 @@ def _made(job: Job, run: _Run, base: Space, y: IntArray) -> tuple[Space, Learned
     gains: dict[str, Gain] = {}
     if len(test):
         job.progress("measuring", 0, 1)
-        by_class = split.by == "classes"
         figures = {name: measure_vectors(X[test], y[test], seed=job.seed) for name, X in candidates.items()}
         gains = {
             name: gain(
@@ -250,9 +249,7 @@ def _where(split: Split, parts: Mapping[str, tuple[int, int]]) -> str:
 def _notes(job: Job, run: _Run) -> tuple[str, ...]:
     notes = []
     if not run.split.by and job.held_out:
-        notes.append(
-            "too few rows and classes to hold some back: nothing was measured"
-        )
+        notes.append("too few rows and classes to hold some back: nothing was measured")
     if run.split.by == "rows":
         notes.append("with fewer than ten classes rows were held back, not classes: it says nothing about new classes")
     if run.split.by and not run.curves.looks and run.curves.steps:
