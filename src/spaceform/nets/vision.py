@@ -47,11 +47,15 @@ class VisionNet(nn.Module):
     Grey pictures are repeated on three channels. Dropout of the model is on while it trains.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, model: nn.Module, preparation: Preparation, *, dim: int) -> None:
         super().__init__()
         self.trunk, self.preparation = model, preparation
         self.dim = check_integer(dim, "dim", low=1)
-        self.head = nn.Linear(_width(model.config), dim)
+        self._settings: Any = model.config
+        self.head = nn.Linear(_width(self._settings), dim)
         self.register_buffer("mean", torch.tensor(preparation.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preparation.std).view(1, -1, 1, 1), persistent=False)
         self._prepared: dict[str, Any] = {}
@@ -104,7 +108,7 @@ class VisionNet(nn.Module):
         """Write what :meth:`design` needs, two JSON files, into ``folder``."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        self.trunk.config.save_pretrained(place)
+        self._settings.save_pretrained(place)
         (place / PICTURES).write_text(json.dumps(self._prepared))
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:

@@ -49,7 +49,7 @@ def launch(work: Work, *arguments: Any, devices: int, progress: Progress = no_pr
     _hush()
     cuda = torch.cuda.device_count() >= devices
     strategy = DDPStrategy(start_method="spawn", process_group_backend="nccl" if cuda else "gloo")
-    fabric = Fabric(accelerator="cuda" if cuda else "cpu", devices=devices, strategy=strategy)
+    fabric: Any = Fabric(accelerator="cuda" if cuda else "cpu", devices=devices, strategy=strategy)
     said: Any = multiprocessing.get_context("spawn").SimpleQueue()
     listener = threading.Thread(target=_listen, args=(said, progress), daemon=True)
     others, surroundings = set(multiprocessing.active_children()), dict(os.environ)

@@ -59,7 +59,7 @@ def test_the_sentence_says_how_much_and_whether_it_may_be_chance():
     gains = {"untrained": Gain(0.1, 0.05, 0.15), BASELINE: Gain(-0.012, -0.04, 0.02)}
     said = sentence(figures, gains, where="On 9 classes")
     assert said == (
-        "On 9 classes, the nearest neighbour is of the right class 60% of the time: 10 points more than before training "
-        "(50%; 95% interval +5 to +15) and 1.2 points less than with the linear softmax baseline (61%; 95% interval -4 "
-        "to +2, so it may be chance)."
+        "On 9 classes, the nearest neighbour is of the right class 60% of the time: 10 points more than before "
+        "training (50%; 95% interval +5 to +15) and 1.2 points less than with the linear softmax baseline (61%; 95% "
+        "interval -4 to +2, so it may be chance)."
     )

@@ -46,7 +46,7 @@ def train_network(job: Job) -> Trained:
     if isinstance(job.source, Path) and job.out.resolve() == job.source.resolve():
         raise InputError("out", got=str(job.out), expected="another folder than that of the pictures")
     check_devices(job.training["devices"])
-    if not issubclass(job.cls, MetricLearner) and job.training["devices"] > 1:
+    if job.training["devices"] > 1 and not accepted(job.cls.fit, {"devices": 0}):
         raise InputError("devices", got=job.training["devices"], expected=f"1: {job.slug} is trained by one process")
     with writable_folder(job.out):
         items, raw, base = _items(job)
