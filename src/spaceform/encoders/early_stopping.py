@@ -32,7 +32,7 @@ class EarlyStopping:
     """
 
     def __init__(
-        self, encoder: AbstractEncoder, X: ArrayLike, y: ArrayLike, *, every: int = 20, patience: int = 6
+        self, encoder: AbstractEncoder, X: ArrayLike, y: ArrayLike, *, every: int = 20, patience: int = 10
     ) -> None:
         self.encoder, self.X = encoder, np.asarray(X)
         self.y = check_labels(y, len(self.X))

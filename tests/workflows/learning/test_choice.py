@@ -17,7 +17,7 @@ def test_options_of_a_loss_go_to_the_loss_the_learner_and_training():
     assert (chosen.slug, chosen.cls) == ("triplet", MetricLearner)
     assert chosen.arguments == {
         "loss": "triplet", "loss_options": {"margin": 0.2, "mining": "semi_hard:vgg"},
-        "embedding_dim": 8, "steps": 5, "random_state": 4,
+        "embedding_dim": 8, "steps": 5, "random_state": 4, "loss_rate_factor": 5.0,
     }  # fmt: skip
     assert chosen.training == training_options(patience=3)
     assert choose("Proxy_Anchor", {}, seed=0).slug == "proxy-anchor"
@@ -68,5 +68,7 @@ def test_no_option_of_a_loss_hides_one_of_the_learner(name):
 def test_rates_suit_what_is_trained():
     assert choose("linear-softmax", {}, seed=0).arguments["loss_rate_factor"] == 1
     assert choose("linear-softmax", {"loss_rate_factor": "3"}, seed=0).arguments["loss_rate_factor"] == 3
-    assert choose("sup-con", {"net": "transformers:/folder"}, seed=0).arguments["learning_rate"] == 1e-4
+    pretrained = choose("proxy-anchor", {"net": "transformers:/folder"}, seed=0).arguments
+    assert (pretrained["learning_rate"], pretrained["loss_rate_factor"]) == (1e-4, 100)
+    assert choose("proxy-anchor", {"learning_rate": "0.1"}, seed=0).arguments["loss_rate_factor"] == 1
     assert "learning_rate" not in choose("sup-con", {"net": "conv"}, seed=0).arguments

@@ -13,6 +13,7 @@ from spaceform import papers
 from spaceform.encoders.learner import MetricLearner
 from spaceform.encoders.named_loss import SUPPLIED, find_loss, loss_classes, make_loss
 from spaceform.errors import InputError
+from spaceform.training.optimizers import LEARNING_RATES
 from spaceform.workflows.learning.trainables import accepts, find_trainable, parse_options, with_default
 
 PRETRAINED = "transformers:"
@@ -20,11 +21,16 @@ PRETRAINED_RATE = 1e-4
 """Learning rate of a pretrained network: at the rate of a fresh one it would forget what it knows."""
 
 
-def training_options(*, devices: int = 1, patience: int = 6, looks: int = 20, baseline: bool = True) -> dict[str, Any]:
+CLASS_RATE = 1e-2
+"""Learning rate of class vectors, whatever that of the network: as Proxy Anchor sets it (Kim and others, CVPR 2020)."""
+
+
+def training_options(*, devices: int = 1, patience: int = 10, looks: int = 20, baseline: bool = True) -> dict[str, Any]:
     """Return how an encoder is trained, besides the options of its class.
 
     ``devices``: processes that share a batch. ``looks``: how often in all steps retrieval on held-out rows is looked
-    at, and ``patience``: how many looks without a better one end training. ``baseline``: train the linear softmax too.
+    at, and ``patience``: how many looks without a better one end training; the rate rises over the first third of the
+    steps, where retrieval may fall for a while. ``baseline``: train the linear softmax too.
     """
     return {"devices": devices, "patience": patience, "looks": looks, "baseline": baseline}
 
@@ -88,11 +94,11 @@ def _choose_loss(name: str, options: Mapping[str, Any], seed: int) -> Choice:
     )
     read = parse_options(kind, own)
     make_loss(name, read, n_classes=2, width=2, seed=0)  # a value out of range is refused before pictures are read
-    if name == "linear_softmax":
-        learner.setdefault("loss_rate_factor", 1.0)
     arguments = _seeded(MetricLearner, parse_options(MetricLearner, learner), seed)
     if str(arguments.get("net", "")).startswith(PRETRAINED):
         arguments.setdefault("learning_rate", PRETRAINED_RATE)
+    rate = arguments.get("learning_rate") or LEARNING_RATES["adam"]
+    arguments.setdefault("loss_rate_factor", 1.0 if name == "linear_softmax" else max(1.0, CLASS_RATE / rate))
     return Choice(
         slug=name.replace("_", "-"),
         cls=MetricLearner,
