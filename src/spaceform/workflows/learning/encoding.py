@@ -18,6 +18,7 @@ from spaceform.nets.vision import picture_size
 from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.training.launch import check_devices
+from spaceform.training.loop import History
 from spaceform.types import FloatArray, IntArray, Progress
 from spaceform.workflows.encoders import FOLDER
 from spaceform.workflows.folder import writable_folder
@@ -54,12 +55,16 @@ def train_network(job: Job) -> Trained:
         _check_classes(y, names)
         made = _train(job, items, raw, y)
         space, learned, figures = _made(job, made, base, y)
+    raw = next(iter(figures), "")
+    notes = _notes(job, made)
+    if figures and figures[raw]["recall@1"] > figures["trained"]["recall@1"]:
+        notes += (f"the {raw} find more, recall@1 {figures[raw]['recall@1']:.0%}: more steps or another net may help",)
     return Trained(
         space=space,
         labelled=int((y >= 0).sum()),
         columns=("seen", "part"),
         figures=figures,
-        notes=_notes(job, made),
+        notes=notes,
         learned=learned,
     )
 
@@ -71,7 +76,7 @@ class _Run:
     split: Split
     encoder: AbstractEncoder
     vectors: FloatArray
-    untrained: FloatArray
+    untrained: FloatArray | None
     raw: FloatArray
     curves: Curves
     baseline: FloatArray | None
@@ -81,13 +86,16 @@ class _Run:
 def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray) -> _Run:
     split = split_rows(y, share=job.held_out, seed=job.seed)
     encoder: AbstractEncoder = job.make()
-    alike = _like(job, encoder)
-    untrained = MetricLearner(**alike | {"steps": 0}).fit(items[split.train], y[split.train])
-    before = untrained.encode(items, progress=_renamed(job.progress, "before training: "))
+    alike = _like(encoder)
+    before = None
+    if alike is not None:
+        untrained = MetricLearner(**alike | {"steps": 0}).fit(items[split.train], y[split.train])
+        before = untrained.encode(items, progress=_renamed(job.progress, "before training: "))
     curves = _fit(job, encoder, items, y, split, name="trained")
     vectors = encoder.encode(items, progress=job.progress)
     baseline, baseline_curves = None, None
-    if job.training["baseline"] and split.by and alike["steps"] and job.options.get("loss") != "linear_softmax":
+    wanted = job.training["baseline"] and split.by and job.options.get("loss") != "linear_softmax"
+    if wanted and alike is not None and alike["steps"]:
         rival = MetricLearner(**alike)
         baseline_curves = _fit(job, rival, items, y, split, name="baseline")
         baseline = rival.encode(items, progress=_renamed(job.progress, "baseline: "))
@@ -103,13 +111,18 @@ def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray) -> _Run:
     )
 
 
-def _like(job: Job, encoder: AbstractEncoder) -> dict[str, Any]:
-    """Return the arguments of a linear softmax with the same network, batches and budget as ``encoder``."""
+def _like(encoder: AbstractEncoder) -> dict[str, Any] | None:
+    """Return the arguments of a linear softmax with the same network, batches and budget as ``encoder``.
+
+    None for an encoder with a network of its own kind, which no other can train.
+    """
     own = encoder.get_params(deep=False)
+    if not {"net", "steps"} <= own.keys():
+        return None
     learner = isinstance(encoder, MetricLearner)
     names = ("embedding_dim", "net", "steps", "classes_per_batch", "samples_per_class", "augment", "random_state")
     shared = {name: own[name] for name in (*names, *(("learning_rate", "decay") if learner else ())) if name in own}
-    return {"steps": MetricLearner().steps, **shared, "loss": "linear_softmax", "loss_rate_factor": 1.0}
+    return {**shared, "loss": "linear_softmax", "loss_rate_factor": 1.0}
 
 
 def _fit(job: Job, encoder: AbstractEncoder, items: np.ndarray, y: IntArray, split: Split, *, name: str) -> Curves:
@@ -131,7 +144,7 @@ def _fit(job: Job, encoder: AbstractEncoder, items: np.ndarray, y: IntArray, spl
     encoder.fit(items[split.train], y[split.train], **accepted(encoder.fit, surroundings))
     if watched:
         looks.restore()
-    history = encoder.history_
+    history = getattr(encoder, "history_", History())
     return Curves(
         steps=list(history.steps),
         loss=list(history.figures.get("loss", [])),
@@ -146,7 +159,9 @@ def _fit(job: Job, encoder: AbstractEncoder, items: np.ndarray, y: IntArray, spl
 def _made(job: Job, run: _Run, base: Space, y: IntArray) -> tuple[Space, Learned, dict[str, dict[str, float]]]:
     """Return the new Space, what was learned and the figures; save the encoder."""
     split, test = run.split, run.split.test
-    candidates = {"raw pixels" if job.pictured else "raw vectors": run.raw, "untrained": run.untrained}
+    candidates = {"raw pixels" if job.pictured else "raw vectors": run.raw}
+    if run.untrained is not None:
+        candidates["untrained"] = run.untrained
     if run.baseline is not None:
         candidates[BASELINE] = run.baseline
     candidates["trained"] = run.vectors
@@ -173,7 +188,7 @@ def _made(job: Job, run: _Run, base: Space, y: IntArray) -> tuple[Space, Learned
         gains=gains,
         sentence=sentence(figures, gains, where=_where(split, parts)) if gains else "",
         rows=rows,
-        before=run.untrained[rows],
+        before=(run.raw if run.untrained is None else run.untrained)[rows],
         after=run.vectors[rows],
     )
     assert job.out is not None  # noqa: S101  # train_encoder refused that
