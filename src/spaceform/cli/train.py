@@ -78,6 +78,10 @@ def train(
     if as_json:
         print_json(result.to_dict() | {"report": page})
         return
+    _print(result, page)
+
+
+def _print(result: TrainResult, page: Path | None) -> None:
     if result.figures:
         names = list(dict.fromkeys(name for row in result.figures.values() for name in row))
         rows = [(title, *(row.get(name) for name in names)) for title, row in result.figures.items()]

@@ -72,7 +72,7 @@ def train_rows(job: Job) -> Trained:
 
 
 def train_encoder(job: Job) -> Trained:
-    """Fit an encoder of a kind of its own to the labelled rows and embed all: a new Space in ``out``, with the encoder in it.
+    """Fit an encoder of a kind of its own to the labelled rows and embed all: a new Space in ``out`` with it.
 
     Its inputs are the pictures, or the vectors of a Space that has none.
     """
