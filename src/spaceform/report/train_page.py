@@ -124,11 +124,12 @@ def _neighbours(learned: Learned, y: IntArray, labels: Sequence[str], *, seed: i
     lines = []
     for query, first, second in zip(queries, before, after, strict=True):
         marks = {int(rows[i]): bool(known[i] == known[query]) for i in [*first, *second]}
+        most = min(NEIGHBOURS, int((known == known[query]).sum()) - 1)
         right = [sum(marks[int(rows[i])] for i in found) for found in (first, second)]
         lines.append(
             GalleryLine(
                 title=labels[int(rows[query])],
-                note=f"{right[0]} of {NEIGHBOURS} right before, {right[1]} after",
+                note=f"{right[0]} of {most} right before, {right[1]} after",
                 groups=[[int(rows[query])], rows[first].tolist(), rows[second].tolist()],
                 captions=("asked for", "nearest before", "nearest after"),
                 marks=marks,
