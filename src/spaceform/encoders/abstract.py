@@ -23,7 +23,7 @@ from torch import nn
 from spaceform.checks import check_integer, check_labels, check_rows
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError, SpaceFormatError
-from spaceform.nets.addressed import imported_maker, is_address
+from spaceform.nets.addressed import is_address
 from spaceform.nets.inputs import as_tensor, check_inputs
 from spaceform.nets.named import KINDS, named_net
 from spaceform.nets.vision import VisionNet
@@ -116,7 +116,7 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
         (place / RECORD).write_text(json.dumps(record))
 
     @classmethod
-    def load(cls, folder: PathLike, *, net: str | NetMaker | None = None) -> Self:
+    def load(cls, folder: PathLike, *, net: NetMaker | None = None) -> Self:
         """Return the encoder that :meth:`save` wrote.
 
         ``net`` is needed again if it was a function, and if it was ``package.module:function``: reading a folder runs
@@ -226,10 +226,8 @@ def label_codes(labels: np.ndarray) -> tuple[np.ndarray, NDArray[np.int64]]:
     return classes, codes
 
 
-def _net_of(folder: Path, named: str | NetMaker | None, given: str | NetMaker | None) -> str | NetMaker:
+def _net_of(folder: Path, named: str | NetMaker | None, given: NetMaker | None) -> str | NetMaker:
     """Return what makes the network of a saved encoder: what is given, the design beside it, or its name."""
-    if isinstance(given, str) and is_address(given):
-        return imported_maker(given)
     if given is not None:
         return given
     if (folder / BACKBONE).is_dir():
@@ -237,5 +235,5 @@ def _net_of(folder: Path, named: str | NetMaker | None, given: str | NetMaker | 
     if named is None:
         raise InputError("net", got="None", expected="the function that made the network of this encoder")
     if isinstance(named, str) and is_address(named) and named.partition(":")[0] not in KINDS:
-        raise InputError("net", got="None", expected=f"net={named!r}: that function made the network of this encoder")
+        raise InputError("net", got="None", expected=f"net={named}, the function that made the network of it")
     return named

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from oracles.plain_net import plain_net
 from spaceform.data.pictures import encode_png
 from spaceform.encoders.learner import MetricLearner
 from spaceform.errors import InputError
@@ -128,7 +129,7 @@ def test_a_folder_of_pictures_with_a_network_of_ones_own(folder, tmp_path):
     assert list(result.figures) == ["raw pixels", "untrained", "trained"]
     with pytest.raises(InputError, match=r"oracles\.plain_net:plain_net"):
         open_encoder(tmp_path / "t")
-    again = MetricLearner.load(tmp_path / "t" / "encoder", net=address)
+    again = MetricLearner.load(tmp_path / "t" / "encoder", net=plain_net)
     assert again.fingerprint == made.encoder["fingerprint"]
     assert again.net == address
 

@@ -47,7 +47,7 @@ def train_network(job: Job) -> Trained:
     if isinstance(job.source, Path) and job.out.resolve() == job.source.resolve():
         raise InputError("out", got=str(job.out), expected="another folder than that of the pictures")
     check_devices(job.training["devices"])
-    if job.training["devices"] > 1 and not accepted(job.cls.fit, {"devices": 0}):
+    if job.training["devices"] > 1 and not accepted(job.make().fit, {"devices": 0}):
         raise InputError("devices", got=job.training["devices"], expected=f"1: {job.slug} is trained by one process")
     with writable_folder(job.out):
         items, raw, base = _items(job)
@@ -55,10 +55,12 @@ def train_network(job: Job) -> Trained:
         _check_classes(y, names)
         made = _train(job, items, raw, y)
         space, learned, figures = _made(job, made, base, y)
-    raw = next(iter(figures), "")
+    floor = next(iter(figures), "")
     notes = _notes(job, made)
-    if figures and figures[raw]["recall@1"] > figures["trained"]["recall@1"]:
-        notes += (f"the {raw} find more, recall@1 {figures[raw]['recall@1']:.0%}: more steps or another net may help",)
+    if figures and figures[floor]["recall@1"] > figures["trained"]["recall@1"]:
+        notes += (
+            f"the {floor} find more, recall@1 {figures[floor]['recall@1']:.0%}: more steps or another net may help",
+        )
     return Trained(
         space=space,
         labelled=int((y >= 0).sum()),
