@@ -145,7 +145,7 @@ LOSSES: dict[str, LossCase] = {
     "NPairLoss": LossCase(ordered=True),
     **dict.fromkeys(("BinomialDevianceLoss", "ContrastiveLoss", "InfoNCELoss"), LossCase()),
     **dict.fromkeys(("GeneralizedLiftedLoss", "LiftedStructureLoss", "MultiSimilarityLoss", "SupConLoss"), LossCase()),
-    **dict.fromkeys(("NormalizedSoftmaxLoss", "CosFaceLoss", "ArcFaceLoss"), CLASSES),
+    **dict.fromkeys(("NormalizedSoftmaxLoss", "CosFaceLoss", "ArcFaceLoss", "LinearSoftmaxLoss"), CLASSES),
     **dict.fromkeys(("ProxyNCALoss", "ProxyAnchorLoss", "SoftTripleLoss"), CLASSES),
 } | {name: case for name, case in _DECLARED.items() if isinstance(case, LossCase)}
 

@@ -21,7 +21,7 @@ def rows():
     """Twelve classes of six rows, whose first dimensions tell the class and whose others are noise."""
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(12), 6)
-    X = np.hstack([rng.normal(size=(12, 6))[y], rng.normal(size=(72, 6))]).astype(np.float32)
+    X = np.hstack([rng.normal(size=(12, 6))[y], 0.7 * rng.normal(size=(72, 6))]).astype(np.float32)
     return X, y
 
 

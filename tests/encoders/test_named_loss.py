@@ -12,7 +12,8 @@ from spaceform.losses.triplet import TripletLoss
 
 
 def test_every_loss_of_the_losses_folder_has_its_name():
-    classes = {kind for kind in losses() if kind.__module__.startswith("spaceform.losses.")}
+    # those in folders inside need what no text says: the loss that they mix, or the network that they watch
+    classes = {kind for kind in losses() if kind.__module__.rpartition(".")[0] == "spaceform.losses"}
     assert set(loss_classes().values()) == {kind for kind in classes if kind.__name__.endswith("Loss")}
     assert {"triplet", "info_nce", "n_pair", "proxy_nca", "sup_con", "circle"} <= set(loss_classes())
 

@@ -8,6 +8,7 @@ from spaceform.errors import InputError
 from spaceform.losses.margin_softmax import (
     ArcFaceLoss,
     CosFaceLoss,
+    LinearSoftmaxLoss,
     NormalizedSoftmaxLoss,
     arcface,
     cosface,
@@ -134,3 +135,15 @@ def test_rows_on_their_own_vector_give_finite_gradients():
 def test_wrong_settings_are_refused(kind, options):
     with pytest.raises(InputError, match=next(iter(options))):
         kind(**options, **SIZE)
+
+
+def test_linear_softmax_is_a_linear_layer_under_cross_entropy():
+    loss = LinearSoftmaxLoss(n_classes=3, width=4, seed=1)
+    layer = torch.nn.Linear(4, 3)
+    layer.weight.data, layer.bias.data = loss.vectors.data, torch.tensor([0.1, -0.2, 0.3])
+    loss.bias.data = layer.bias.data
+    generator = torch.Generator().manual_seed(0)
+    rows, labels = 5 * torch.randn(6, 4, generator=generator), torch.tensor([0, 1, 2, 0, 1, 2])
+    expected = torch.nn.functional.cross_entropy(layer(rows), labels)
+    torch.testing.assert_close(loss(rows, labels), expected)
+    assert loss(2 * rows, labels).item() != pytest.approx(expected.item()), "lengths count"

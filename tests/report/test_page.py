@@ -70,7 +70,7 @@ def test_map_data_keep_their_order(page):
     assert data["colours"]["kind"]["classes"][0] == "x"
     assert data["colours"]["kind"]["codes"][2] == -1
     assert data["texts"]["note"][0] == HOSTILE
-    assert max(map(abs, data["x"] + data["y"])) <= 10_000
+    assert max(map(abs, data["maps"][0]["x"] + data["maps"][0]["y"])) <= 10_000
 
 
 def test_without_map_and_pictures():

@@ -73,7 +73,7 @@ def test_has_every_part(text):
 
 def test_map_colours_and_hover(text):
     data = json.loads(re.search(r'id="points">(.*?)</script>', text).group(1))
-    assert len(data["x"]) == 120
+    assert len(data["maps"][0]["x"]) == 120
     assert {"kind", "half", "seen", "discovered_name", "year"} <= set(data["colours"])
     assert "kind" not in data["texts"], "the label is the headline of the hover"
     assert data["names"][0] == "kind <0>"

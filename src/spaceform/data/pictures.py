@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from spaceform.checks import require
 from spaceform.errors import InputError
+from spaceform.ops.pairs import l2_normalize
+from spaceform.types import FloatArray
 
 
 def on_white(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -30,6 +32,17 @@ def on_white(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         alpha = picture[..., 3:].astype(np.uint16)
         laid[row] = (picture[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
     return laid
+
+
+def as_vectors(pictures: NDArray[np.uint8]) -> FloatArray:
+    """Return centred pixels as unit vectors ``(n, h w c)``, the floor that encoders are compared with.
+
+    A picture of one colour everywhere keeps a tiny fixed direction. O(pixels).
+    """
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32) / 255
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat[~(np.abs(flat).max(axis=1) > 0)] = 1.0
+    return l2_normalize(flat)
 
 
 def encode_png(pictures: NDArray[np.uint8]) -> list[bytes]:

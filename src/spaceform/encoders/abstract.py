@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,14 +23,16 @@ from torch import nn
 from spaceform.checks import check_integer, check_labels, check_rows
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError, SpaceFormatError
+from spaceform.nets.addressed import is_address
 from spaceform.nets.inputs import as_tensor, check_inputs
-from spaceform.nets.named import named_net
+from spaceform.nets.named import KINDS, named_net
+from spaceform.nets.vision import VisionNet
 from spaceform.rng import derive_seed
 from spaceform.training.checkpoint import Checkpoint
 from spaceform.training.loop import History
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
 
-WEIGHTS, RECORD = "weights.safetensors", "encoder.json"
+WEIGHTS, RECORD, BACKBONE = "weights.safetensors", "encoder.json", "backbone"
 FORMAT = 1
 
 NetMaker = Callable[[tuple[int, ...], int], nn.Module]
@@ -92,11 +95,16 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
         return digest.hexdigest()[:16]
 
     def save(self, folder: PathLike) -> None:
-        """Write weights (safetensors) and record (JSON) into ``folder``; files of other names stay."""
+        """Write weights (safetensors) and record (JSON) into ``folder``; files of other names stay.
+
+        Of a pretrained backbone its configuration is written, too, so that the folder it came from is needed no more.
+        """
         check_is_fitted(self, "net_")
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.net_.state_dict().items()}, place / WEIGHTS)
+        if isinstance(self.net_, VisionNet):
+            self.net_.save_design(place / BACKBONE)
         record = {
             "kind": self.KIND,
             "format": FORMAT,
@@ -109,18 +117,22 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
 
     @classmethod
     def load(cls, folder: PathLike, *, net: NetMaker | None = None) -> Self:
-        """Return the encoder that :meth:`save` wrote; ``net`` is needed again if it was a function.
+        """Return the encoder that :meth:`save` wrote.
 
-        Raises ``SpaceFormatError`` for files that were changed, ``InputError`` when ``net`` is missing.
+        ``net`` is needed again if it was a function, and if it was ``package.module:function``: reading a folder runs
+        no code that only the folder names. Raises ``SpaceFormatError`` for files that were changed, ``InputError``
+        when ``net`` is missing.
         """
         place = Path(folder)
         try:
             record = json.loads((place / RECORD).read_text())
             made = cls(**record["settings"])
-            made.net = _needed_net(made.net if net is None else net)
+            named = made.net
+            made.net = _net_of(place, named, net)
             made.input_shape_ = tuple(map(int, record["input_shape"]))
             made.classes_ = np.asarray(record["classes"])
             made.net_ = made._new_net(0)
+            made.net = made.net if named is None else named
             made.net_.load_state_dict(load_file(place / WEIGHTS))
         except InputError:
             raise
@@ -131,6 +143,16 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
         if record.get("fingerprint") != made.fingerprint:
             raise SpaceFormatError(f"{place}: the weights are not those the record was written for")
         return made
+
+    @contextmanager
+    def as_kept(self) -> Iterator[None]:
+        """Let the network, in the middle of training, answer inside the block as if training had ended now."""
+        training = self.net_.training
+        self.net_.eval()
+        try:
+            yield
+        finally:
+            self.net_.train(training)
 
     def __sklearn_tags__(self) -> Tags:
         """Say that labels are needed and vectors come out as float32."""
@@ -204,7 +226,14 @@ def label_codes(labels: np.ndarray) -> tuple[np.ndarray, NDArray[np.int64]]:
     return classes, codes
 
 
-def _needed_net(net: str | NetMaker | None) -> str | NetMaker:
-    if net is None:
+def _net_of(folder: Path, named: str | NetMaker | None, given: NetMaker | None) -> str | NetMaker:
+    """Return what makes the network of a saved encoder: what is given, the design beside it, or its name."""
+    if given is not None:
+        return given
+    if (folder / BACKBONE).is_dir():
+        return lambda shape, dim: VisionNet.design(folder / BACKBONE, dim=dim)
+    if named is None:
         raise InputError("net", got="None", expected="the function that made the network of this encoder")
-    return net
+    if isinstance(named, str) and is_address(named) and named.partition(":")[0] not in KINDS:
+        raise InputError("net", got="None", expected=f"net={named}, the function that made the network of it")
+    return named

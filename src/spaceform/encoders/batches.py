@@ -27,6 +27,8 @@ class LabelledBatches:
 
     Parameters: ``inputs`` as :func:`spaceform.nets.inputs.check_inputs` returns them, ``codes (n,)`` int64, ``sampler``
     from the step to row numbers, ``seed`` of augmentation and draws. ``batches(step)`` depends on seed and step alone.
+    With ``part=(rank, world_size)`` it is that part of the same batch: the parts of all ranks, one after the other, are
+    the batch of one process, each picture changed as there.
 
     >>> batches = LabelledBatches(np.eye(3, dtype=np.float32), np.arange(3), lambda step: np.array([step, 2]), seed=0)
     >>> batches(1).labels
@@ -41,16 +43,20 @@ class LabelledBatches:
         *,
         augment: bool = False,
         seed: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self.inputs, self.labels, self.sampler = inputs, torch.from_numpy(codes), sampler
-        self.augment, self.seed = augment and inputs.ndim == 4, seed
+        self.augment, self.seed, self.part = augment and inputs.ndim == 4, seed, part
 
     def __call__(self, step: int) -> LabelledBatch:
         """Return the batch of ``step`` (0-based), on the device that training runs on."""
-        rows = self.sampler(step)
+        whole = self.sampler(step)
+        rank, world = self.part
+        first, last = len(whole) * rank // world, len(whole) * (rank + 1) // world
+        rows = whole[first:last]
         generator = torch_generator(derive_seed(self.seed, "draws", step))
         inputs = as_tensor(self.inputs[rows])
-        inputs = jitter(inputs, generator) if self.augment else inputs
+        inputs = jitter(inputs, generator, of=(first, len(whole))) if self.augment else inputs
         return LabelledBatch(inputs.to(device()), self.labels[rows].to(device()), generator)
 
 

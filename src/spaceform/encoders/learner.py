@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar, Self, final
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from spaceform.checks import check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
-from spaceform.encoders.batches import LabelledBatch, LabelledBatches
+from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
+from spaceform.encoders.devices import fit_on_devices
 from spaceform.encoders.named_loss import make_loss
 from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
 from spaceform.training.averaging import WeightAverage
+from spaceform.training.checkpoint import Checkpoint
+from spaceform.training.distributed import gather, gather_with_grad
 from spaceform.training.loop import Callback, History, train
 from spaceform.training.optimizers import LEARNING_RATES, make_optimizer
 from spaceform.types import PathLike, Progress, no_progress
@@ -30,15 +36,16 @@ class MetricLearner(AbstractEncoder):
     loss : a name (:func:`spaceform.encoders.named_loss.loss_classes` lists them: ``"triplet"``, ``"multi_similarity"``,
         ``"proxy_anchor"``, ...), or a module called with embeddings and labels, such as
         ``TripletLoss() + 0.1 * SupConLoss()``; its parameters (class vectors) are trained too.
-    loss_options : options of a loss given by name, checked against its signature.
+    loss_options : options of a loss given by name, checked against its signature; text stands for objects that are made
+        from it, as in ``{"mining": "semi_hard:vgg"}``.
     embedding_dim : dimensions of the vectors.
     classes_per_batch, samples_per_class : of each batch.
     steps : optimiser steps; 0 leaves the random start, which is a floor to compare with.
     learning_rate : of the network (Adam, with one rise and fall of the rate); None takes 2e-3.
     loss_rate_factor : by what the rate of the loss's own parameters is higher; 100 is usual for proxies (Kim and
         others, CVPR 2020).
-    net : a name of :func:`spaceform.nets.named.named_net`, or a function of input shape and dimensions that returns a
-        module.
+    net : a name of :func:`spaceform.nets.named.named_net` (which may be ``"transformers:FOLDER"`` or
+        ``"package.module:function"``), or a function of input shape and dimensions that returns a module.
     augment : turn, shift, scale and tint pictures a little at every step.
     decay : of the moving average of the weights, which is what is kept; None keeps the last weights.
     random_state : non-negative integer; equal seeds on one machine and thread count give equal weights.
@@ -103,6 +110,7 @@ class MetricLearner(AbstractEncoder):
         checkpoint: PathLike | None = None,
         every: int = 50,
         callbacks: Sequence[Callback] = (),
+        devices: int = 1,
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
@@ -110,50 +118,106 @@ class MetricLearner(AbstractEncoder):
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``. With a
         ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it is
         repeated, and ends with the same weights as an unbroken one. ``callbacks`` may end training early.
+
+        With several ``devices`` as many processes embed a part of each batch; the loss is that of the whole batch, so
+        the weights are those of one process up to rounding. Batch normalization is the exception: each process
+        normalises its part by itself, as everywhere where models train so. Needs the extra ``dist``.
         """
         inputs, codes = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
+        check_integer(devices, "devices", low=1)
         check_real(self.loss_rate_factor, "loss_rate_factor", low=0, open_ends=True)
-        seed = check_integer(self.random_state, "random_state", low=0)
-        sampler = MPerClassSampler(
-            codes,
-            classes_per_batch=self.classes_per_batch,
-            samples_per_class=self.samples_per_class,
-            seed=derive_seed(seed, "batches"),
-        )
-        self.net_ = self._new_net(seed)
-        self.loss_ = make_loss(
-            self.loss, self.loss_options or {}, n_classes=len(self.classes_), width=self.embedding_dim, seed=seed
-        )
-        saves = self._saves(checkpoint, every, (inputs, codes), {})
-        batches = LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed)
-        parts = nn.ModuleDict({"net": self.net_, "loss": self.loss_}).to(next(self.net_.parameters()).device)
-        if self.steps == 0:
-            self.history_ = History()
+        check_integer(self.random_state, "random_state", low=0)
+        self._sampler(codes)
+        self.make_parts()
+        about = {f"callback-{n}": c.settings for n, c in enumerate(callbacks) if hasattr(c, "settings")}
+        saves = self._saves(checkpoint, every, (inputs, codes), about)
+        if devices > 1 and self.steps:
+            fit_on_devices(self, (inputs, codes), devices=devices, saves=saves, callbacks=callbacks, progress=progress)
         else:
-            optimizer, schedule = make_optimizer("adam", self._groups(), rate=self.learning_rate, steps=self.steps)
-            average = None if self.decay is None else WeightAverage(parts, decay=self.decay)
+            self.train_parts((inputs, codes), saves=saves, callbacks=callbacks, progress=progress)
+        self.net_.eval()
+        return self
+
+    def make_parts(self) -> None:
+        """Set ``net_`` and ``loss_`` as they are before the first step; the door has been passed."""
+        self.net_ = self._new_net(self.random_state)
+        self.loss_ = make_loss(
+            self.loss,
+            self.loss_options or {},
+            n_classes=len(self.classes_),
+            width=self.embedding_dim,
+            seed=self.random_state,
+        ).to(device())
+
+    def train_parts(
+        self,
+        data: tuple[np.ndarray, NDArray[np.int64]],
+        *,
+        saves: Checkpoint | None = None,
+        callbacks: Sequence[Callback] = (),
+        fabric: Any = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        """Train what :meth:`make_parts` made on inputs and codes, as one rank of ``fabric`` or alone."""
+        self.history_ = History()
+        if self.steps == 0:
+            return
+        seed, part, net = self.random_state, (0, 1), self.net_
+        if fabric is not None:
+            part, net = (fabric.global_rank, fabric.world_size), fabric.setup_module(self.net_)
+            saves = None if saves is None else replace(saves, writes=fabric.global_rank == 0)
+        batches = LabelledBatches(*data, self._sampler(data[1]), augment=self.augment, seed=seed, part=part)
+        parts = nn.ModuleDict({"net": self.net_, "loss": self.loss_})
+        optimizer, schedule = make_optimizer("adam", self._groups(), rate=self.learning_rate, steps=self.steps)
+        self._average = None if self.decay is None else WeightAverage(parts, decay=self.decay)
+
+        def loss_step(batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
+            return self.loss_(gather_with_grad(net(batch.inputs)), gather(batch.labels)), {}
+
+        try:
             self.history_ = train(
                 parts,
-                self._loss_step,
+                loss_step,
                 batches,
                 steps=self.steps,
                 optimizer=optimizer,
                 schedule=schedule,
-                average=average,
+                average=self._average,
                 seed=seed,
                 checkpoint=saves,
                 callbacks=callbacks,
                 progress=progress,
                 task="training the encoder",
             )
-            if average is not None:
-                average.copy_to(parts)
-        self.net_.eval()
-        return self
+            if self._average is not None:
+                self._average.copy_to(parts)
+        finally:
+            del self._average
 
-    def _loss_step(self, batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
-        return self.loss_(self.net_(batch.inputs), batch.labels), {}
+    @contextmanager
+    def as_kept(self) -> Iterator[None]:
+        """Let the network, in the middle of training, answer as if it had ended now: with the averaged weights."""
+        average: WeightAverage | None = getattr(self, "_average", None)
+        with super().as_kept():
+            if average is None:
+                yield
+                return
+            parts = nn.ModuleDict({"net": self.net_, "loss": self.loss_})
+            live = {name: value.detach().clone() for name, value in parts.state_dict().items()}
+            average.copy_to(parts)
+            try:
+                yield
+            finally:
+                parts.load_state_dict(live)
+
+    def _sampler(self, codes: NDArray[np.int64]) -> MPerClassSampler:
+        return MPerClassSampler(
+            codes,
+            classes_per_batch=self.classes_per_batch,
+            samples_per_class=self.samples_per_class,
+            seed=derive_seed(self.random_state, "batches"),
+        )
 
     def _groups(self) -> list[dict[str, Any]]:
         rate = LEARNING_RATES["adam"] if self.learning_rate is None else self.learning_rate

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import typing
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -50,8 +51,9 @@ def find_loss(name: str) -> type[nn.Module]:
 def make_loss(loss: str | nn.Module, options: Mapping[str, Any], *, n_classes: int, width: int, seed: int) -> nn.Module:
     """Return the loss named ``loss``, or a copy of a module, for vectors of ``width`` dimensions.
 
-    Losses over class vectors are told ``n_classes``, ``width`` and ``seed``. Raises ``InputError`` for unknown names
-    and options (all right ones are listed), and for options of a module.
+    Losses over class vectors are told ``n_classes``, ``width`` and ``seed``. An option whose type can be parsed from
+    text, such as the mining of triplets, may be text. Raises ``InputError`` for unknown names and options (all right
+    ones are listed), and for options of a module.
     """
     if isinstance(loss, nn.Module):
         if options:
@@ -70,7 +72,8 @@ def make_loss(loss: str | nn.Module, options: Mapping[str, Any], *, n_classes: i
                 remedy=f"did you mean {near[0]}?" if near else "",
             )
     supplied = {"n_classes": n_classes, "width": width, "seed": seed}
-    made: nn.Module = kind(**{name: value for name, value in supplied.items() if name in known}, **options)
+    read = {name: _read(kind, name, value) for name, value in options.items()}
+    made: nn.Module = kind(**{name: value for name, value in supplied.items() if name in known}, **read)
     return made
 
 
@@ -78,6 +81,17 @@ def over_classes(loss: nn.Module) -> bool:
     """Return whether a loss compares rows with learned class vectors, so that it takes codes and needs no pairs."""
     parts = loss.losses if isinstance(loss, WeightedSum) else [loss]
     return any(isinstance(part, ClassLoss) for part in parts)
+
+
+def _read(kind: type[nn.Module], name: str, value: Any) -> Any:
+    """Return what text stands for if the annotation names a class with ``parse``; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    hint = typing.get_type_hints(kind.__init__)[name]
+    for part in (hint, *typing.get_args(hint)):
+        if inspect.isclass(part) and hasattr(part, "parse"):
+            return part.parse(value)
+    return value
 
 
 def _over_a_batch(kind: type[nn.Module]) -> bool:

@@ -1,4 +1,4 @@
-"""Softmax over cosines with class vectors, with a margin for the true class: normalised softmax, CosFace, ArcFace."""
+"""Softmax over class vectors: linear, and over cosines with a margin (NormFace, CosFace, ArcFace)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from typing import final
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch import nn
+from torch.nn.functional import cross_entropy, linear
 
 from spaceform.checks import check_integer, check_real
 from spaceform.geometry.arrays import safe_sqrt
@@ -194,3 +195,45 @@ class ArcFaceLoss(ClassLoss):
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
         return f"n_classes={self.n_classes}, width={self.width}, margin={self.margin}, scale={self.scale}"
+
+
+@final
+class LinearSoftmaxLoss(ClassLoss):
+    """Mean cross-entropy of a linear layer on the embeddings: an ordinary classifier, the baseline of metric learning.
+
+    ``mean_i -log softmax(W x_i + b)_y`` with rows as they are, not normalised; what is kept of the network is the input
+    of the layer, the penultimate one of the classifier.
+
+    Parameters: ``n_classes``, ``width``, ``seed``: see :class:`~spaceform.losses.fused.class_loss.ClassLoss`.
+
+    Raises ``InputError`` for bad batches and labels out of range. O(B C d) time, O(B C) memory.
+
+    >>> loss = LinearSoftmaxLoss(n_classes=2, width=2)
+    >>> loss.vectors.data = torch.eye(2)
+    >>> round(loss(torch.tensor([[3.0, 1.0]]), torch.tensor([0])).item(), 4)  # log(1 + exp(-2))
+    0.1269
+    """
+
+    def __init__(self, *, n_classes: int, width: int, seed: int = 0) -> None:
+        super().__init__(n_classes=n_classes, width=width, seed=seed)
+        self.bias = nn.Parameter(torch.zeros(n_classes))
+
+    def forward(
+        self,
+        embeddings: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        reference: torch.Tensor | None = None,
+        reference_labels: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the scalar loss of ``embeddings (B, width)`` with ``labels (B,)`` from 0 to ``n_classes - 1``."""
+        self._check(embeddings, labels, reference, reference_labels)
+        scores = linear(embeddings, self.vectors.to(embeddings.dtype), self.bias.to(embeddings.dtype))
+        return cross_entropy(scores, labels)
+
+    def _weigh(self, cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError  # the scores are no cosines: see forward
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return f"n_classes={self.n_classes}, width={self.width}"

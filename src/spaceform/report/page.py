@@ -41,11 +41,16 @@ class Gallery:
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryLine:
-    """One line of a gallery; ``groups`` are shown with a gap between them."""
+    """One line of a gallery; ``groups`` are shown with a gap between them, each under its caption if there are some.
+
+    ``marks`` says of rows whether they are right: they get a tick or a cross.
+    """
 
     title: str
     note: str = ""
     groups: Sequence[Sequence[int]] = ()
+    captions: Sequence[str] = ()
+    marks: Mapping[int, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +86,8 @@ class Section:
 class MapView:
     """The points of the map: ``xy (n, 2)``, the Space's ``rows`` they stand for, colourings and hover texts.
 
-    ``colours`` maps a column to one text (or None) per point, ``texts`` a column to one text per point.
+    ``colours`` maps a column to one text (or None) per point, ``texts`` a column to one text per point. With ``before
+    (n, 2)`` the same points are shown twice, side by side. ``title`` and ``intro`` stand above the map.
     """
 
     xy: FloatArray
@@ -89,6 +95,12 @@ class MapView:
     names: Sequence[str]
     colours: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    before: FloatArray | None = None
+    title: str = "The map"
+    intro: str = (
+        "Every point is a row; near points are near in the space. Hover to see one, scroll to zoom, drag to move, "
+        "click a class to see it alone."
+    )
 
 
 def render(
@@ -117,6 +129,8 @@ def render(
         sections=sections,
         sheet=sheet,
         labels=labels,
+        map_title=view.title if view is not None else "",
+        map_intro=view.intro if view is not None else "",
         map_json=_as_script(_map_data(view, sheet)) if view is not None else "",
         colourings=list(view.colours) if view is not None else [],
         css=(folder / "report.css").read_text("utf-8"),
@@ -152,18 +166,22 @@ def format_value(value: Any) -> str:
 
 
 def _map_data(view: MapView, sheet: Sheet | None) -> dict[str, Any]:
-    low, high = view.xy.min(0), view.xy.max(0)
-    span = float(max((high - low).max(), 1e-12))
-    points = np.round((view.xy - (low + high) / 2) / span * 20_000).astype(int)
+    maps = {"": view.xy} if view.before is None else {"before": view.before, "after": view.xy}
     return {
-        "x": points[:, 0].tolist(),
-        "y": points[:, 1].tolist(),
+        "maps": [_places(title, xy) for title, xy in maps.items()],
         "names": list(view.names),
         "cells": [sheet.cells.get(row) for row in view.rows] if sheet is not None else [],
         "colours": {name: _codes(values) for name, values in view.colours.items()},
         "texts": {name: list(values) for name, values in view.texts.items()},
         "palette": PALETTE,
     }
+
+
+def _places(title: str, xy: FloatArray) -> dict[str, Any]:
+    low, high = xy.min(0), xy.max(0)
+    span = float(max((high - low).max(), 1e-12))
+    points = np.round((xy - (low + high) / 2) / span * 20_000).astype(int)
+    return {"title": title, "x": points[:, 0].tolist(), "y": points[:, 1].tolist()}
 
 
 def _codes(values: Sequence[str | None]) -> dict[str, Any]:

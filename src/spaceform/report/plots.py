@@ -56,7 +56,7 @@ def draw_learned(learned: Mapping[str, Mapping[str, float]], paths: Sequence[Pat
             ax.set_xlim(0, 1.12)
             ax.set_xticks([0, 0.5, 1])
             ax.set_title(f"{label} on unseen classes")
-        return _finish(drawn, paths)
+        return finish(drawn, paths)
 
 
 def draw_index(
@@ -78,10 +78,11 @@ def draw_index(
         ax.set_xlabel("number of classes")
         ax.set_ylabel("index (higher is better)")
         ax.legend()
-        return _finish(drawn, paths)
+        return finish(drawn, paths)
 
 
-def _finish(drawn: Figure, paths: Sequence[Path]) -> str:
+def finish(drawn: Figure, paths: Sequence[Path]) -> str:
+    """Write ``drawn`` to every path and return it as SVG text."""
     for path in paths:
         write(drawn, path)
     buffer = io.BytesIO()

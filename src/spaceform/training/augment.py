@@ -13,14 +13,16 @@ TURN, GROW, SHIFT, TINT = 0.2, 0.15, 0.1, 0.3
 """At most 0.2 rad of rotation, 15% of scale, a shift of 5% of the side (0.1 grid units), 30% of each colour."""
 
 
-def jitter(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def jitter(pictures: torch.Tensor, generator: torch.Generator, *, of: tuple[int, int] | None = None) -> torch.Tensor:
     """Return float pictures ``(B, C, h, w)`` in [0, 1], each turned, scaled, shifted and tinted by its own draws.
 
     What comes in from outside is white; tint multiplies the distance of each channel from white, so that the ground
-    of a drawing stays white. A pure function of its arguments. O(pixels).
+    of a drawing stays white. ``of=(first, total)`` says that these are the pictures from number ``first`` on of a
+    batch of ``total``, and changes them as in the whole. A pure function of its arguments. O(pixels).
     """
     n, channels = pictures.shape[:2]
-    draws = torch.rand(n, 4 + channels, generator=generator) * 2 - 1
+    first, total = (0, n) if of is None else of
+    draws = torch.rand(total, 4 + channels, generator=generator)[first : first + n] * 2 - 1
     angle, scale = draws[:, 0] * TURN, 1 + draws[:, 1] * GROW
     maps = torch.zeros(n, 2, 3)
     maps[:, 0, 0] = maps[:, 1, 1] = angle.cos() * scale

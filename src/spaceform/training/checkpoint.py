@@ -23,15 +23,19 @@ class Checkpoint:
     """Where and how often a run is saved.
 
     Parameters: ``folder`` (created when missing), ``every`` steps between saves (>= 1), ``settings`` (JSON-able:
-    what must be equal for a run to go on; another run's folder is refused, never overwritten).
+    what must be equal for a run to go on; another run's folder is refused, never overwritten). Of several processes
+    only one ``writes``; all load.
     """
 
     folder: Path
     every: int
     settings: Mapping[str, Any]
+    writes: bool = True
 
     def save(self, step: int, states: Mapping[str, Mapping[str, Any]], history: Mapping[str, Any]) -> None:
         """Write ``states`` (name -> state_dict) and ``history``; the previous save stays until this one is whole."""
+        if not self.writes:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"step-{step:09d}"
         staging = self.folder / f".{target.name}.partial"

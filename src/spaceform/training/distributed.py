@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,6 +38,22 @@ def gather(rows: torch.Tensor) -> torch.Tensor:
         return rows
     parts, _ = _all_rows(rows.detach())
     return torch.cat(parts)
+
+
+def from_first(values: Sequence[float]) -> list[float]:
+    """Return the numbers of the first process on all of them, so that all decide alike; others may give any as many."""
+    if world_size() == 1:
+        return list(values)
+    cuda = dist.get_backend() == "nccl"
+    shared = torch.tensor(values, dtype=torch.float64, device="cuda" if cuda else "cpu")
+    dist.broadcast(shared, src=0)
+    found: list[float] = shared.tolist()
+    return found
+
+
+def is_first() -> bool:
+    """Return whether this is the first process, or the only one."""
+    return world_size() == 1 or dist.get_rank() == 0
 
 
 class _Gather(torch.autograd.Function):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ import numpy as np
 
 from spaceform.checks import check_integer, check_real
 from spaceform.data.layouts.source import Source
-from spaceform.data.pictures import encode_png
+from spaceform.data.pictures import as_vectors, encode_png
 from spaceform.errors import InputError
 from spaceform.metrics.retrieval import map_at_r, recall_at_k
-from spaceform.ops.pairs import l2_normalize
 from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.encoders import FOLDER, Encoder, custom_encoder
+from spaceform.workflows.folder import writable_folder
 from spaceform.workflows.rows import read_rows
 
 ENCODERS = ("conv", "minilm", "pixels")
@@ -101,7 +100,7 @@ def build(
     )
     folder = Path(out)
     chosen = encoder or _default_encoder(rows)
-    with _folder(folder):
+    with writable_folder(folder):
         if chosen == "conv":
             recipe = _Recipe(dim=dim, steps=steps, unseen=unseen, seed=seed)
             space, result = _trained(rows, folder, recipe, progress)
@@ -110,20 +109,6 @@ def build(
         space.save(folder)
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
     return replace(result, path=str(folder), seconds=round(time.monotonic() - begun, 1))
-
-
-@contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """Make the folder before minutes of training find out that it can't be made; leave none behind that is empty."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("out", got=f"{folder} ({error.strerror})", expected="a folder that can be made") from error
-    try:
-        yield
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +145,7 @@ def _trained(rows: Source, folder: Path, recipe: _Recipe, progress: Progress) ->
     learned: dict[str, dict[str, float]] = {}
     if len(np.unique(y[hidden])) > 1:
         candidates = {
-            "raw pixels": _pixels(rows.images[hidden]),
+            "raw pixels": as_vectors(rows.images[hidden]),
             "untrained": untrained.encode(rows.images[hidden]),
             "trained": vectors[hidden],
         }
@@ -191,7 +176,7 @@ def _embedded(rows: Source, folder: Path, chosen: str, progress: Progress) -> tu
             raise InputError("encoder", got=repr(chosen), expected="no encoder: the source holds vectors")
         vectors = np.asarray(rows.vectors, dtype=np.float32)
     elif chosen == "pixels":
-        vectors, geometry = _pixels(_needed(rows.images, chosen, "pictures")), "sphere"
+        vectors, geometry = as_vectors(_needed(rows.images, chosen, "pictures")), "sphere"
     else:
         encoder = _pretrained(chosen)
         items = rows.texts if rows.kind == "texts" else rows.images
@@ -256,14 +241,6 @@ def _codes(values: Sequence[Any]) -> tuple[IntArray, list[str]]:
     names = sorted({str(value) for value in values if value is not None})
     code = {name: i for i, name in enumerate(names)}
     return np.array([-1 if value is None else code[str(value)] for value in values], dtype=np.int64), names
-
-
-def _pixels(images: np.ndarray) -> FloatArray:
-    """Return centred pixels as unit vectors; a picture of one colour everywhere keeps a tiny fixed direction."""
-    flat = images.reshape(len(images), -1).astype(np.float32) / 255
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat[~(np.abs(flat).max(axis=1) > 0)] = 1.0
-    return l2_normalize(flat)
 
 
 def _retrieval(X: FloatArray, y: IntArray) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +12,16 @@ from typing import Any
 from sklearn.base import is_classifier
 
 from spaceform.checks import check_integer, check_real
+from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.errors import InputError
 from spaceform.space import Space
 from spaceform.types import PathLike, Progress, no_progress
-from spaceform.workflows.learning.kinds import (
-    Job,
-    Trained,
-    train_classifier,
-    train_encoder,
-    train_over_labels,
-    train_rows,
-)
-from spaceform.workflows.learning.trainables import accepts, find_trainable, parse_options
+from spaceform.workflows.learning.choice import choose
+from spaceform.workflows.learning.encoding import CHECKPOINT, train_network
+from spaceform.workflows.learning.job import Job, Trained
+from spaceform.workflows.learning.kinds import train_classifier, train_encoder, train_over_labels, train_rows
+from spaceform.workflows.learning.learned import Learned
+from spaceform.workflows.learning.trainables import accepts
 
 SPACE_FILE = "space.json"
 
@@ -33,7 +32,8 @@ class TrainResult:
 
     ``path`` is the folder that was written (None: only ``space`` was made); ``columns`` the columns added; ``figures``
     maps what was compared to figures on held-out rows; ``next_classes`` are classes to label next, each with the
-    number of labels that can be predicted once it is; ``space`` the resulting Space.
+    number of labels that can be predicted once it is; ``space`` the resulting Space; ``learned`` what there is to tell
+    about an encoder: curves, gains over its baselines with intervals, and the sentence that says it.
     """
 
     method: str
@@ -47,10 +47,12 @@ class TrainResult:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     space: Space | None = field(default=None, repr=False)
+    learned: Learned | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, without the Space itself."""
+        """Return plain values for JSON, without the Space itself and vectors."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "space"}
+        plain["learned"] = None if self.learned is None else self.learned.to_dict()
         return plain | {"figures": {name: dict(row) for name, row in self.figures.items()}}
 
 
@@ -65,7 +67,7 @@ def train(
     hierarchy: Sequence[str] = (),
     next_classes: int = 0,
     held_out: float = 0.2,
-    size: int = 48,
+    size: int | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> TrainResult:
@@ -74,12 +76,20 @@ def train(
     Classifiers and clusterers add the column ``<method>_class`` (and ``<method>_confidence`` in [0, 1] where they
     know it) to the Space; those that make vectors (transform, encode) give a new Space in ``out``.
 
-    Parameters: ``method`` a paper's slug, or ``slug:Class``; ``source`` a Space, its folder, or for encoders a folder
-    of pictures; ``options`` of the method's class, text or values; ``out`` the folder to write (None: back into the
-    Space's own); ``label`` the column with the classes (None: the Space's label). For methods over a label
-    metric: ``label_metric`` a file, or ``hierarchy`` columns, coarse to fine; ``next_classes`` how many classes to
-    suggest for labelling. ``held_out`` share of the labelled rows (and classes, over a label metric) kept back
-    to measure, before the final fit on all; 0 measures nothing. ``size`` of pictures in pixels.
+    An encoder learns from part of the classes (of the rows, with fewer than ten classes). Retrieval on further ones
+    ends training early and picks the weights; on the rest, which it never saw, it is measured against the raw rows, the
+    network before training, and the same network trained as a linear softmax with the same budget. What is measured is
+    what is kept: there is no further fit on all. A killed call goes on where it stood when it is repeated.
+
+    Parameters: ``method`` a paper's slug, ``slug:Class``, or a loss by name (``proxy-anchor``), which trains an encoder
+    over class-balanced batches; ``source`` a Space, its folder, or for encoders a folder of pictures, one sub-folder a
+    class; ``options`` of the method's class or the loss, of the learner around it, and of
+    :func:`spaceform.workflows.learning.choice.training_options`, text or values; ``out`` the folder to write (None:
+    back into the Space's own); ``label`` the column with the classes (None: the Space's label). For methods over a
+    label metric: ``label_metric`` a file, or ``hierarchy`` columns, coarse to fine; ``next_classes`` how many classes
+    to suggest for labelling. ``held_out`` share of the labelled rows (and classes, over a label metric) kept back
+    to measure, before the final fit on all; 0 measures nothing. ``size`` of pictures in pixels (None: 48, or what
+    a pretrained network wants).
 
     Raises ``InputError`` for a method that can't be trained so, wrong options (the right ones are listed), a Space
     without labels where they are needed, and ``out`` missing where new vectors need it.
@@ -87,11 +97,13 @@ def train(
     begun = time.monotonic()
     check_real(held_out, "held_out", low=0, high=0.9)
     check_integer(next_classes, "next_classes", low=0)
-    slug, cls = find_trainable(method)
+    chosen = choose(method, options or {}, seed=seed)
+    slug, cls = chosen.slug, chosen.cls
     job = Job(
         slug=slug,
         cls=cls,
-        options=_arguments(cls, options or {}, seed),
+        options=chosen.arguments,
+        training=chosen.training,
         source=_opened(source),
         label=label,
         out=None if out is None else Path(out),
@@ -99,7 +111,7 @@ def train(
         hierarchy=tuple(hierarchy),
         next_classes=next_classes,
         held_out=held_out,
-        size=check_integer(size, "size", low=8, high=512),
+        size=None if size is None else check_integer(size, "size", low=8, high=512),
         seed=seed,
         progress=progress,
     )
@@ -111,6 +123,7 @@ def train(
     folder = job.out if job.out is not None else None if isinstance(source, Space) else Path(source)
     if folder is not None:
         space.save(folder)
+        shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
     return TrainResult(
         method=slug,
         rows=len(space),
@@ -123,11 +136,14 @@ def train(
         notes=trained.notes,
         seconds=round(time.monotonic() - begun, 1),
         space=space,
+        learned=trained.learned,
     )
 
 
 def _kind(job: Job, *, over_labels: bool) -> Callable[[Job], Trained]:
     """Return the way of training that fits what the class offers."""
+    if issubclass(job.cls, AbstractEncoder):
+        return train_network
     if hasattr(job.cls, "encode"):
         return train_encoder
     if over_labels:
@@ -141,13 +157,6 @@ def _noted(trained: Trained, job: Job) -> Space:
     options = {name: str(value) for name, value in job.options.items()}
     record = {"options": options, "columns": list(trained.columns), "figures": trained.figures}
     return trained.space.with_info(info | {"trained": info.get("trained", {}) | {job.slug: record}})
-
-
-def _arguments(cls: type, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    parsed = parse_options(cls, options)
-    if accepts(cls, "random_state"):
-        parsed.setdefault("random_state", seed)
-    return parsed
 
 
 def _opened(source: PathLike | Space) -> Space | Path:

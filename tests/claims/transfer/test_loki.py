@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from spaceform import papers
+from spaceform.claims import runner
 from spaceform.claims.context import Context
-from spaceform.claims.transfer import loki, runner
+from spaceform.claims.transfer import loki
 
 
 @pytest.fixture(scope="module")

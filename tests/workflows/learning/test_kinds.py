@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from spaceform.data.pictures import encode_png
 from spaceform.errors import InputError
 from spaceform.space import Space
-from spaceform.workflows import train as workflow
 from spaceform.workflows.encoders import open_encoder
+from spaceform.workflows.learning import choice
 from spaceform.workflows.train import train
 
 KINDS = {"cat": "animal", "dog": "animal", "owl": "animal", "fig": "food", "rye": "food", "oat": "food"}
@@ -88,7 +88,7 @@ class Encoder:
 @pytest.fixture
 def use(monkeypatch):
     """Return a function that puts a class in the place of a paper's."""
-    return lambda cls: monkeypatch.setattr(workflow, "find_trainable", lambda method: (method, cls))
+    return lambda cls: monkeypatch.setattr(choice, "find_trainable", lambda method: (method, cls))
 
 
 def test_a_classifier_is_measured_against_neighbours(space, use):

@@ -5,7 +5,7 @@
   const tip = document.getElementById("tip"), legend = document.getElementById("legend");
   const select = document.getElementById("colour"), find = document.getElementById("find");
   const found = document.getElementById("found");
-  const n = data.x.length, GREY = "#8d96a6", NEAR = 14;
+  const maps = data.maps, n = maps[0].x.length, GREY = "#8d96a6", NEAR = 14;
   const texts = data.names.map((name, i) =>
     [name, ...Object.values(data.texts).map(column => column[i])].join(" ").toLowerCase());
   const PICTURES_FROM = 5;
@@ -19,10 +19,11 @@
   const colouring = () => data.colours[select ? select.value : ""];
   const colourOf = code => code < 0 ? GREY : data.palette[code % data.palette.length];
   // the two axes mean nothing by themselves, so a wide canvas may stretch the map
-  const stretch = () => Math.max(1, Math.min(1.7, size.w / size.h));
-  const unit = () => Math.min(size.w, size.h) / 21000 * view.scale;
-  const screenX = i => size.w / 2 + (data.x[i] - view.x) * unit() * stretch();
-  const screenY = i => size.h / 2 - (data.y[i] - view.y) * unit();
+  const panel = () => size.w / maps.length;  // maps stand side by side, and move together
+  const stretch = () => Math.max(1, Math.min(1.7, panel() / size.h));
+  const unit = () => Math.min(panel(), size.h) / 21000 * view.scale;
+  const screenX = (i, m) => panel() * (m + .5) + (maps[m].x[i] - view.x) * unit() * stretch();
+  const screenY = (i, m) => size.h / 2 - (maps[m].y[i] - view.y) * unit();
   const lit = i => (alone === null || colouring().codes[i] === alone) && (matches === null || matches.has(i));
 
   function draw() {
@@ -40,11 +41,16 @@
     const radius = Math.min(7, Math.max(1.6, 60 / Math.sqrt(n)) * Math.sqrt(view.scale));
     const pictured = view.scale >= PICTURES_FROM && sheet.complete && sheet.naturalWidth > 0;
     const shown = Math.min(side, 10 + 2.2 * view.scale);
+    for (let m = 0; m < maps.length; m++) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(panel() * m, 0, panel(), size.h);
+    pen.clip();
     for (const bright of [false, true]) {
       pen.globalAlpha = bright ? .85 : .1;
       for (let i = 0; i < n; i++) {
         if (lit(i) !== bright) continue;
-        const x = screenX(i), y = screenY(i);
+        const x = screenX(i, m), y = screenY(i, m);
         if (x < -side || y < -side || x > size.w + side || y > size.h + side) continue;
         const cell = data.cells[i];
         if (pictured && bright && cell) {
@@ -58,27 +64,37 @@
       }
     }
     pen.globalAlpha = 1;
+    pen.strokeStyle = pen.fillStyle = getComputedStyle(document.body).color;
     if (hovered >= 0) {
-      pen.strokeStyle = getComputedStyle(document.body).color;
       pen.lineWidth = 2;
       pen.beginPath();
-      pen.arc(screenX(hovered), screenY(hovered), radius + 3, 0, 6.2832);
+      pen.arc(screenX(hovered, m), screenY(hovered, m), radius + 3, 0, 6.2832);
       pen.stroke();
+    }
+    if (maps[m].title) {
+      pen.font = "600 15px system-ui, sans-serif";
+      pen.fillText(maps[m].title, panel() * m + 14, 26);
+      if (m) pen.fillRect(panel() * m, 0, .5, size.h);
+    }
+    pen.restore();
     }
   }
   const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(draw); } };
 
+  const under = x => Math.max(0, Math.min(maps.length - 1, Math.floor(x / panel())));
+
   function nearest(x, y) {
     let best = -1, least = NEAR * NEAR;
+    const m = under(x);
     for (let i = 0; i < n; i++) {
       if (!lit(i)) continue;
-      const d = (screenX(i) - x) ** 2 + (screenY(i) - y) ** 2;
+      const d = (screenX(i, m) - x) ** 2 + (screenY(i, m) - y) ** 2;
       if (d < least) { least = d; best = i; }
     }
     return best;
   }
 
-  function show(i) {
+  function show(i, m) {
     hovered = i;
     tip.hidden = i < 0;
     if (i >= 0) {
@@ -89,7 +105,7 @@
       for (const [name, column] of Object.entries(data.texts)) {
         if (column[i]) words.append(Object.assign(document.createElement("div"), { textContent: `${name}: ${column[i]}` }));
       }
-      const x = screenX(i), y = screenY(i);
+      const x = screenX(i, m), y = screenY(i, m);
       tip.style.left = `${Math.max(4, Math.min(x + 16, size.w - tip.offsetWidth - 8))}px`;
       tip.style.top = `${Math.max(4, Math.min(y + 16, size.h - tip.offsetHeight - 8))}px`;
     }
@@ -117,7 +133,7 @@
     const before = unit(), scale = Math.min(200, Math.max(.5, view.scale * factor));
     view.scale = scale;
     const after = unit();
-    view.x += (x - size.w / 2) * (1 / before - 1 / after) / stretch();
+    view.x += (x - panel() * (under(x) + .5)) * (1 / before - 1 / after) / stretch();
     view.y -= (y - size.h / 2) * (1 / before - 1 / after);
     redraw();
   }
@@ -135,7 +151,7 @@
       view.y += (y - drag[1]) / unit();
       drag = [x, y];
       show(-1);
-    } else show(nearest(x, y));
+    } else show(nearest(x, y), under(x));
   });
   canvas.addEventListener("wheel", event => {
     event.preventDefault();
@@ -144,8 +160,8 @@
   canvas.addEventListener("keydown", event => {
     const step = 60 / unit(), moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
     if (moves[event.key]) { view.x += moves[event.key][0]; view.y += moves[event.key][1]; redraw(); }
-    else if (event.key === "+" || event.key === "=") zoom(1.3, size.w / 2, size.h / 2);
-    else if (event.key === "-") zoom(1 / 1.3, size.w / 2, size.h / 2);
+    else if (event.key === "+" || event.key === "=") zoom(1.3, panel() / 2, size.h / 2);
+    else if (event.key === "-") zoom(1 / 1.3, panel() / 2, size.h / 2);
     else return;
     event.preventDefault();
   });

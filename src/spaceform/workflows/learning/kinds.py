@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +17,8 @@ from spaceform.samplers.next_class import NextClassSelector
 from spaceform.space import Space
 from spaceform.types import FloatArray, IntArray, Progress
 from spaceform.workflows.encoders import FOLDER
+from spaceform.workflows.learning.job import SIZE, Job, Trained, accepted, with_new_vectors
 from spaceform.workflows.learning.label_metrics import read_label_metric, tree_of_columns
-from spaceform.workflows.learning.trainables import accepts
 from spaceform.workflows.rows import read_rows
 
 NEIGHBOURS = 5
@@ -29,55 +26,6 @@ NEIGHBOURS = 5
 
 FEWEST_CLASSES = 5
 """With fewer classes none are hidden to measure answers for classes that were never trained."""
-
-UNIT_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What to train on what; see :func:`spaceform.workflows.train.train`."""
-
-    slug: str
-    cls: type
-    options: Mapping[str, Any]
-    source: Space | Path
-    label: str | None
-    out: Path | None
-    label_metric: Path | None
-    hierarchy: tuple[str, ...]
-    next_classes: int
-    held_out: float
-    size: int
-    seed: int
-    progress: Progress
-
-    @property
-    def space(self) -> Space:
-        """The Space; raises ``InputError`` when the source is a folder of something else."""
-        if isinstance(self.source, Space):
-            return self.source
-        raise InputError("source", got=str(self.source), expected="a Space", remedy="make one with: spaceform build")
-
-    @property
-    def column(self) -> str:
-        """The stem of the columns that are written."""
-        return self.slug.replace("-", "_")
-
-    def make(self, **given: Any) -> Any:
-        """Return a new object of the class with the user's options and the ``given`` arguments."""
-        return self.cls(**self.options, **given)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """The Space that came out and what there is to say about it."""
-
-    space: Space
-    labelled: int
-    columns: tuple[str, ...] = ()
-    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    next_classes: tuple[tuple[str, int], ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def train_classifier(job: Job) -> Trained:
@@ -115,7 +63,7 @@ def train_rows(job: Job) -> Trained:
     notes: tuple[str, ...] = ()
     if hasattr(model, "transform"):
         if job.out is not None:
-            space = _with_vectors(space, np.asarray(model.transform(X)))
+            space = with_new_vectors(space, np.asarray(model.transform(X)))
         elif not added:
             raise InputError("out", got="None", expected="a folder for the Space with the new vectors")
         else:
@@ -124,7 +72,7 @@ def train_rows(job: Job) -> Trained:
 
 
 def train_encoder(job: Job) -> Trained:
-    """Fit an encoder to the labelled rows and embed all of them: a new Space in ``out``, with the encoder in it.
+    """Fit an encoder of a kind of its own to the labelled rows and embed all: a new Space in ``out`` with it.
 
     Its inputs are the pictures, or the vectors of a Space that has none.
     """
@@ -137,11 +85,11 @@ def train_encoder(job: Job) -> Trained:
         raise InputError("label", got=f"{classes} class(es)", expected="rows of two or more classes")
     surroundings = {"progress": job.progress, "checkpoint": job.out / "checkpoint"}
     encoder = job.make()
-    encoder.fit(inputs[rows], y[rows], **_accepted(encoder.fit, surroundings))
-    vectors = encoder.encode(inputs, **_accepted(encoder.encode, surroundings))
+    encoder.fit(inputs[rows], y[rows], **accepted(encoder.fit, surroundings))
+    vectors = encoder.encode(inputs, **accepted(encoder.encode, surroundings))
     encoder.save(job.out / FOLDER)
     record = {"kind": type(encoder).__name__, "fingerprint": encoder.fingerprint}
-    space = _with_vectors(base, vectors, record).with_columns({"seen": y >= 0})
+    space = with_new_vectors(base, vectors, record).with_columns({"seen": y >= 0})
     return Trained(space=space, labelled=len(rows), columns=("seen",))
 
 
@@ -237,11 +185,7 @@ def _neighbours(rows: int) -> KNeighborsClassifier:
 
 
 def _fit(model: Any, X: FloatArray, y: Any, progress: Progress) -> Any:
-    return model.fit(X, y, **_accepted(model.fit, {"progress": progress}))
-
-
-def _accepted(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if accepts(function, name)}
+    return model.fit(X, y, **accepted(model.fit, {"progress": progress}))
 
 
 def _inputs(job: Job) -> tuple[np.ndarray, Space]:
@@ -255,8 +199,8 @@ def _inputs(job: Job) -> tuple[np.ndarray, Space]:
         if missing:
             got = f"no picture in row {missing[0]}"
             raise InputError("source", got=got, expected="a picture per row", remedy="build it from pictures")
-        return decode([picture for picture in encoded if picture is not None], size=job.size), space
-    found = read_rows(job.source, label=job.label, size=job.size, progress=job.progress)
+        return decode([picture for picture in encoded if picture is not None], size=job.size or SIZE), space
+    found = read_rows(job.source, label=job.label, size=job.size or SIZE, progress=job.progress)
     if found.images is None or found.label is None:
         raise InputError("source", got=f"{found.kind} without classes", expected="a Space or pictures in class folders")
     placeholder = np.zeros((len(found), 1), dtype=np.float32)
@@ -265,8 +209,3 @@ def _inputs(job: Job) -> tuple[np.ndarray, Space]:
     return found.images, Space.create(
         placeholder, attributes=attributes, ids=found.ids, label=found.label, pictures=pictures
     )
-
-
-def _with_vectors(space: Space, vectors: FloatArray, encoder: Mapping[str, Any] | None = None) -> Space:
-    unit = bool(np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=UNIT_TOLERANCE))
-    return space.with_vectors(vectors, geometry="sphere" if unit else "euclidean", encoder=encoder)

@@ -8,7 +8,7 @@ import inspect
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from spaceform import papers
@@ -65,7 +65,7 @@ def accepts(function: Any, name: str) -> bool:
     return name in inspect.signature(function).parameters
 
 
-def parse_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+def parse_options(cls: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``options`` as arguments of ``cls``; text is read as its annotations say.
 
     ``"0.5"``, ``"true"``, ``"none"``, ``"[1, 2]"`` become what they look like if the parameter takes that, and stay
@@ -81,14 +81,14 @@ def parse_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(
                 name,
                 got=f"an option of {cls.__name__}",
-                expected=", ".join(map(_with_default, known.values())) or "none",
+                expected=", ".join(map(with_default, known.values())) or "none",
                 remedy=f"did you mean {near[0]}?" if near else "",
             )
         parsed[plain] = _parse(plain, value, known[plain].annotation) if isinstance(value, str) else value
     return parsed
 
 
-def _signature(cls: type) -> inspect.Signature:
+def _signature(cls: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(cls, eval_str=True)
     except NameError:  # a name that only type checkers import: such annotations take everything
@@ -129,7 +129,8 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _with_default(parameter: inspect.Parameter) -> str:
+def with_default(parameter: inspect.Parameter) -> str:
+    """Return ``name=default`` as an error lists it."""
     if parameter.default is inspect.Parameter.empty:
         return parameter.name
     return f"{parameter.name}={parameter.default!r}"
