@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Self, final
 
 import numpy as np
@@ -53,8 +53,8 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : (C,) labels. net_ : the trained module. validation_losses_ : cross entropy after each epoch;
-    validation_loss_, best_epoch_ : of the epoch that was kept. scaler_ : StandardScaler or None. input_shape_ : of a row.
+    classes_ : (C,) labels. net_ : the trained module. input_shape_ : of a row. scaler_ : StandardScaler or None.
+    validation_losses_ : cross entropy after each epoch; validation_loss_, best_epoch_ : of the epoch that was kept.
 
     Raises
     ------
@@ -120,13 +120,13 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
         self.scaler_ = StandardScaler().fit(inputs[trained]) if self.standardize and vectors else None
         self.net_ = self._new_net(derive_seed(seed, "net")).to(device())
         with one_thread() if vectors else nullcontext():
-            self._train(inputs, codes, weights, (trained, kept_back), seed, progress)
+            self._train(self._scaled(inputs), codes, weights, (trained, kept_back), seed, progress)
         return self
 
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Return probabilities ``(n, C)`` in the order of ``classes_``."""
         check_is_fitted(self, "net_")
-        logits = self._answers(self._inputs(X, fitting=False))
+        logits = self._answers(self._scaled(self._inputs(X, fitting=False)))
         probabilities: FloatArray = torch.from_numpy(logits).double().softmax(1).numpy()
         return probabilities
 
@@ -137,7 +137,7 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return what enters the last linear layer, ``(n, width)`` float32: the penultimate features."""
         check_is_fitted(self, "net_")
-        inputs = self._inputs(X, fitting=False)
+        inputs = self._scaled(self._inputs(X, fitting=False))
         last = [module for module in self.net_.modules() if isinstance(module, nn.Linear)][-1:]
         if not last:
             raise InputError("net", got=type(self.net_).__name__, expected="a network with a linear layer")
@@ -211,7 +211,7 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
 
         def loss_step(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, Mapping[str, float]]:
             chosen = batch[0]
-            logits = self.net_(self._tensor(inputs[chosen.numpy()]))
+            logits = self.net_(as_tensor(inputs[chosen.numpy()]).to(device()))
             if logits.shape[1:] != (len(self.classes_),):
                 got = f"outputs of shape {tuple(logits.shape[1:])}"
                 raise InputError("net", got=got, expected=f"{len(self.classes_)} outputs, one per class")
@@ -222,9 +222,10 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
             nonlocal best
             if step % rows.per_epoch:
                 return
-            losses = cross_entropy(
-                torch.from_numpy(self._answers(inputs[kept_back])).double(), targets[kept_back], reduction="none"
-            )
+            self.net_.eval()
+            logits = torch.from_numpy(self._answers(inputs[kept_back])).double()
+            self.net_.train()
+            losses = cross_entropy(logits, targets[kept_back], reduction="none")
             loss = float(np.average(losses.numpy(), weights=weights[kept_back] if weights[kept_back].any() else None))
             self.validation_losses_.append(loss)
             if loss < best or not self.early_stopping:
@@ -252,26 +253,14 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
         self.net_.eval()
 
     def _answers(self, inputs: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), _evaluating(self.net_):
+        with torch.inference_mode():
             parts = [
-                self.net_(self._tensor(inputs[start : start + ROWS])).cpu().numpy()
+                self.net_(as_tensor(inputs[start : start + ROWS]).to(device())).cpu().numpy()
                 for start in range(0, len(inputs), ROWS)
             ]
         return np.concatenate(parts)
 
-    def _tensor(self, inputs: np.ndarray) -> torch.Tensor:
+    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the inputs as the network takes them."""
         rows = inputs if self.scaler_ is None else self.scaler_.transform(inputs)
-        return as_tensor(rows if inputs.ndim > 2 else check_matrix(rows, dtype=np.float32)).to(device())
-
-
-@contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    """Switch dropout and batch statistics off inside the block; touch nothing when they are."""
-    training = net.training
-    if training:
-        net.eval()
-    try:
-        yield
-    finally:
-        if training:
-            net.train()
+        return check_matrix(rows, dtype=np.float32) if inputs.ndim == 2 else rows

@@ -53,9 +53,9 @@ class LatentLabelShift(TransformerMixin, ClusterMixin, BaseEstimator):
     """Discriminate, discretize, factorize, adjust: classes of unlabelled rows that come from several domains.
 
     The share of each class differs between the domains, what a class looks like does not. A classifier of the domain
-    maps rows of one class to one point ``q(d|x)`` of the simplex, however unlike they look; k-means finds these points,
-    a non-negative factorisation ``p(c|d) = sum_y p(c|y) p(y|d)`` of their counts gives the class shares, and Bayes' rule
-    ``p_d(y|x) ~ q(d|y) q(y|x)`` with ``q(d|x) = sum_y q(d|y) q(y|x)`` the class of each row.
+    maps rows of one class to one point ``q(d|x)`` of the simplex, however unlike they look. k-means finds these points,
+    a non-negative factorisation ``p(c|d) = sum_y p(c|y) p(y|d)`` of their counts gives the class shares, and Bayes'
+    rule ``p_d(y|x) ~ q(d|y) q(y|x)`` with ``q(d|x) = sum_y q(d|y) q(y|x)`` the class of each row.
 
     Parameters
     ----------
@@ -78,13 +78,13 @@ class LatentLabelShift(TransformerMixin, ClusterMixin, BaseEstimator):
 
     Raises
     ------
-    InputError : NaN, unequal lengths, fewer domains than classes, fewer clusters than classes, precomputed rows that are
-    negative or do not sum to 1, domains that ``fit`` did not see. Warns when the shares do not tell classes apart
+    InputError : NaN, unequal lengths, fewer domains than classes, fewer clusters than classes, precomputed rows that
+    are negative or do not sum to 1, domains that ``fit`` did not see. Warns when the shares do not tell classes apart
     (condition number above 1,000), a class is empty, or the domains can't be predicted.
 
-    Cost: the discriminator, then O(n m r) per round of k-means. Traps: classes are named up to a permutation; every class
-    needs rows that no other class could have; a discriminator that remembers its rows makes clusters of domains, so
-    keep those that predict held-out rows best.
+    Cost: the discriminator, then O(n m r) per round of k-means. Traps: classes are named up to a permutation; every
+    class needs rows that no other class could have; a discriminator that remembers its rows makes clusters of domains,
+    so stop its training by held-out rows.
 
     Examples
     --------
