@@ -68,14 +68,14 @@ def make_task(settings: Mapping[str, Any], seed: int, context: Context, *, alpha
 
 
 def planted(seed: int = 0) -> tuple[np.ndarray, IntArray]:
-    """Return 3,000 rows around 10 far centres in 8 dimensions, beside 12 that say nothing and vary more.
+    """Return 2,500 rows around 10 far centres in 8 dimensions, beside 6 that say nothing and vary more.
 
     Neighbouring classes are no more alike than others.
     """
     rng = np.random.default_rng(seed)
-    y = np.repeat(np.arange(10), 300)
+    y = np.repeat(np.arange(10), 250)
     told = rng.normal(size=(10, 8))[y] + 0.25 * rng.normal(size=(len(y), 8))
-    return np.hstack([told, 1.5 * rng.normal(size=(len(y), 12))]).astype(np.float32), y
+    return np.hstack([told, 1.5 * rng.normal(size=(len(y), 6))]).astype(np.float32), y
 
 
 def _load(name: str, context: Context) -> tuple[np.ndarray, IntArray, BoolArray | None]:
