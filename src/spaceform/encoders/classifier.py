@@ -10,8 +10,10 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -34,7 +36,7 @@ ROWS = 4096
 
 
 @final
-class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
+class EarlyStoppedClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     """Classifier of vectors or pictures whose weights are those of the epoch with the lowest held-out cross entropy.
 
     Parameters
@@ -106,13 +108,18 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
         """Train on ``X`` with labels ``y (n,)`` (integer -1: passed over), weighted ``(n,)``; return self."""
         inputs = self._inputs(X, fitting=True)
         if y is None:
-            raise InputError("y", got="None: this classifier requires y to be passed", expected="labels")
-        self.classes_, codes = label_codes(check_labels(y, len(inputs)))
+            got = "None: EarlyStoppedClassifier requires y to be passed, but the target y is None"
+            raise InputError("y", got=got, expected="labels")
+        labels = check_labels(y, len(inputs))
+        check_classification_targets(labels)
+        self.classes_, codes = label_codes(labels)
         if len(self.classes_) < 2:
             raise InputError("y", got=f"{len(self.classes_)} class(es)", expected="two or more")
         weights = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if weights.shape != codes.shape or not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
-            raise InputError("sample_weight", got=f"shape {weights.shape}", expected="weights >= 0, one per row")
+            raise InputError(
+                "sample_weight", got=f"shape {weights.shape}", expected="a weight >= 0 per row, not all zero"
+            )
         seed = int(as_generator(self.random_state).integers(2**31))
         kept_back = self._validation_rows(codes, seed)
         trained = np.setdiff1d(np.flatnonzero(codes >= 0), kept_back)
@@ -132,7 +139,8 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable label of every row."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
 
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return what enters the last linear layer, ``(n, width)`` float32: the penultimate features."""
@@ -148,6 +156,12 @@ class EarlyStoppedClassifier(ClassifierMixin, BaseEstimator):
         finally:
             hook.remove()
         return torch.cat(seen).numpy()
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that features come out as float32."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def _inputs(self, X: Any, *, fitting: bool) -> np.ndarray:
         inputs = check_inputs(X)

@@ -92,7 +92,8 @@ class LatentLabelShift(TransformerMixin, ClusterMixin, BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> y, domains = np.repeat([0, 1, 0, 1], [90, 10, 10, 90]), np.repeat(["Lima", "Oslo"], 100)
     >>> X = 6 * y[:, None] + rng.normal(size=(200, 2))
-    >>> model = LatentLabelShift(n_classes=2, n_clusters=2, discriminator=LogisticRegression(), random_state=0)
+    >>> settings = {"n_classes": 2, "n_clusters": 2, "factorizer": "spa", "random_state": 0}
+    >>> model = LatentLabelShift(discriminator=LogisticRegression(), **settings)
     >>> np.sort(model.fit(X, domains).class_prior_.round(1), axis=1)
     array([[0.1, 0.9],
            [0.1, 0.9]])
