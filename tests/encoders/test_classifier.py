@@ -83,7 +83,6 @@ def test_rows_without_label_are_passed_over():
         ({"learning_rate": 0.0}, None, "learning_rate"),
         ({"validation_share": 1.0}, None, "validation_share"),
         ({"net": nn.Linear(20, 3)}, None, "net"),
-        ({}, np.arange(400), "one sample per class"),
     ],
 )
 def test_bad_input_is_refused(settings, y, name):
@@ -92,3 +91,5 @@ def test_bad_input_is_refused(settings, y, name):
         EarlyStoppedClassifier(**{**QUICK, **settings}).fit(X, own if y is None else y)
     with pytest.raises(InputError, match="sample_weight"):
         EarlyStoppedClassifier(**QUICK).fit(X, own, sample_weight=-np.ones(400))
+    with pytest.raises(InputError, match="one sample per class"):
+        EarlyStoppedClassifier(**QUICK).fit(X[:4], np.arange(4))

@@ -80,7 +80,8 @@ class LatentLabelShift(TransformerMixin, ClusterMixin, BaseEstimator):
     ------
     InputError : NaN, unequal lengths, fewer domains than classes, fewer clusters than classes, precomputed rows that
     are negative or do not sum to 1, domains that ``fit`` did not see. Warns when the shares do not tell classes apart
-    (condition number above 1,000), a class is empty, or the domains can't be predicted.
+    (condition number above 1,000), a class is empty, or the domains can't be predicted (cross entropy near log r or
+    above, as that of an overconfident classifier).
 
     Cost: the discriminator, then O(n m r) per round of k-means. Traps: classes are named up to a permutation; every
     class needs rows that no other class could have; a discriminator that remembers its rows makes clusters of domains,
