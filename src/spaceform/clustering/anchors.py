@@ -43,32 +43,31 @@ def select_anchors(
     O(n m d), for "kmeans" times its steps; never a square matrix.
     """
     rows = check_matrix(X)
-    allowed = _distinct(np.arange(len(rows)) if candidates is None else candidates, len(rows), "candidates")
-    found = np.array(["a function"]) if callable(method) else check_choice(method, "selection", SELECTIONS)
-    if m is not None and isinstance(m, int | np.integer) and m > len(allowed):
-        got = f"{m} anchors from {len(allowed)} sample(s)"
-        raise InputError("n_anchors", got=got, expected=f"at most {len(allowed)}", remedy="ask for fewer, or give more")
+    allowed = np.arange(len(rows)) if candidates is None else check_row_numbers(candidates, len(rows), "candidates")
     count = check_integer(m, "n_anchors", low=1)
+    if count > len(allowed):
+        got = f"{count} of {len(allowed)} sample(s)"
+        raise InputError("n_anchors", got=got, expected=f"at most {len(allowed)}", remedy="ask for fewer, or give more")
     generator = as_generator(random_state)
     if callable(method):
         chosen = method(rows[allowed], count, generator)
-    elif found == "uniform":
+    elif check_choice(method, "selection", SELECTIONS) == "uniform":
         chosen = generator.choice(len(allowed), count, replace=False)
-    elif found == "stratified":
-        chosen = _stratified(_classes(y, rows, allowed), count, generator)
-    elif found == "fps":
+    elif method == "stratified":
+        chosen = _stratified(_classes(y, len(rows))[allowed], count, generator)
+    elif method == "fps":
         start = int(generator.integers(len(allowed)))
         chosen = furthest_points(direction(rows[allowed]), k=count, start=start)[0]
     else:
         chosen = _medoids(direction(rows[allowed]), count, generator)
-    picks = _distinct(chosen, len(allowed), "selection")
+    picks = check_row_numbers(chosen, len(allowed), "selection")
     if len(picks) != count:
         raise InputError("selection", got=f"{len(picks)} rows", expected=f"{count}")
     return allowed[picks]
 
 
-def _distinct(values: ArrayLike, n: int, name: str) -> IntArray:
-    """Return distinct row numbers below ``n`` as they came, or raise ``InputError``."""
+def check_row_numbers(values: ArrayLike, n: int, name: str) -> IntArray:
+    """Return distinct row numbers below ``n`` in their order, or raise ``InputError``."""
     numbers = np.asarray(values)
     sound = numbers.ndim == 1 and len(numbers) > 0 and numbers.dtype.kind in "iu"
     if not sound or numbers.min() < 0 or numbers.max() >= n or len(np.unique(numbers)) < len(numbers):
@@ -77,11 +76,10 @@ def _distinct(values: ArrayLike, n: int, name: str) -> IntArray:
     return numbers.astype(np.int64)
 
 
-def _classes(y: ArrayLike | None, rows: FloatArray, allowed: IntArray) -> np.ndarray:
+def _classes(y: ArrayLike | None, n: int) -> np.ndarray:
     if y is None:
         raise InputError("y", got="None", expected="a label per row", remedy="needed by selection='stratified'")
-    labels: np.ndarray = check_labels(y, len(rows))[allowed]
-    return labels
+    return check_labels(y, n)
 
 
 def _stratified(labels: np.ndarray, m: int, generator: np.random.Generator) -> IntArray:

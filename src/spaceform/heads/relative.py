@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import numpy as np
@@ -12,6 +13,7 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.geometry.arrays import direction, namespace, safe_sqrt
 from spaceform.geometry.flat import squared_distances
+from spaceform.types import IntArray
 
 if TYPE_CHECKING:
     import torch
@@ -120,6 +122,12 @@ class RelativeLayer(nn.Module):
         if self.bin_width is None:
             return joined
         return joined + ((joined / self.bin_width).round() * self.bin_width - joined).detach()
+
+
+def meaning(closeness: str, anchor_ids: IntArray) -> str:
+    """Return as text what relative coordinates mean: equal for the same anchors in the same order. O(m)."""
+    digest = hashlib.sha256(np.asarray(anchor_ids, dtype="<i8").tobytes()).hexdigest()[:16]
+    return f"relative: {closeness}, {len(anchor_ids)} anchors {digest}"
 
 
 def _widened(x: Any) -> Any:
