@@ -65,8 +65,8 @@ def latent_agreement(X: ArrayLike, Y: ArrayLike, *, k: int = 5) -> LatentAgreeme
 def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
     """Return ``|X'Y|^2 / (|X'X| |Y'Y|)`` of centred ``X (n, d)`` and ``Y (n, e)``, in [0, 1].
 
-    Frobenius norms (Kornblith and others, ICML 2019). The same after rotation, scaling and shift of either. Raises ``InputError`` for NaN, other lengths
-    and a set of equal rows. O(n (d + e)^2) time, no n x n matrix.
+    Frobenius norms (Kornblith and others, ICML 2019). The same after rotation, scaling and shift of either. Raises
+    ``InputError`` for NaN, other lengths and a set of equal rows. O(n (d + e)^2) time, no n x n matrix.
     """
     first, second = _centred(X, Y)
     norms = np.linalg.norm(first.T @ first) * np.linalg.norm(second.T @ second)
