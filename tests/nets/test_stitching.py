@@ -100,7 +100,7 @@ def test_the_matrix_is_what_stitching_one_by_one_gives():
             assert table[i, j] == pytest.approx(float(expected))
     assert models[0].training
     squares = stitching_matrix(models, [X, X, X], torch.zeros(50, 3), metric="mse")
-    assert squares[1, 1] == pytest.approx(float(models[1](X).square().mean()), rel=1e-5)
+    assert squares[1, 1] == pytest.approx(models[1](X).square().mean().item(), rel=1e-5)
     own = stitching_matrix(models, X, y, metric=lambda outputs, y: len(outputs))
     assert (own == 50).all()
 
