@@ -6,7 +6,7 @@ import torch
 from spaceform.errors import InputError
 from spaceform.nets.conv import ConvNet
 from spaceform.nets.inception import Inception, ZeilerFergus
-from spaceform.nets.named import named_net
+from spaceform.nets.named import is_net_name, named_net
 
 
 def test_names_give_networks_that_fit_the_shape():
@@ -45,3 +45,8 @@ def test_vectors_take_no_convolutions():
         named_net("conv", (5,), 4, seed=0)
     with pytest.raises(InputError, match="net"):
         named_net("mlp:3", (5,), 4, seed=0)
+
+
+@pytest.mark.parametrize(("name", "known"), [("auto", True), ("a.b:c", True), ("stages:0.1", False)])
+def test_names_are_known_by_their_kind(name, known):
+    assert is_net_name(name) is known

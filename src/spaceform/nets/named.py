@@ -23,6 +23,11 @@ HIDDEN = 256
 """Width of the hidden layer of the perceptron."""
 
 
+def is_net_name(name: str) -> bool:
+    """Return whether :func:`named_net` has a network of this kind, or the name is the address of a function."""
+    return name.partition(":")[0] in KINDS or is_address(name)
+
+
 def named_net(name: str, shape: tuple[int, ...], dim: int, *, seed: int) -> nn.Module:
     """Return a fresh network for inputs of ``shape`` with vectors of ``dim`` dimensions, drawn by ``seed``.
 

@@ -14,6 +14,7 @@ from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.early_stopping import EarlyStopping
 from spaceform.encoders.learner import MetricLearner
 from spaceform.errors import InputError
+from spaceform.nets.named import is_net_name
 from spaceform.nets.vision import picture_size
 from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
@@ -119,7 +120,8 @@ def _like(encoder: AbstractEncoder) -> dict[str, Any] | None:
     None for an encoder with a network of its own kind, which no other can train.
     """
     own = encoder.get_params(deep=False)
-    if not {"net", "steps"} <= own.keys():
+    net = own.get("net")
+    if "steps" not in own or net is None or (isinstance(net, str) and not is_net_name(net)):
         return None
     learner = isinstance(encoder, MetricLearner)
     names = ("embedding_dim", "net", "steps", "classes_per_batch", "samples_per_class", "augment", "random_state")
