@@ -247,17 +247,14 @@ class EarlyStoppedClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 self.best_epoch_, self.validation_loss_ = len(self.validation_losses_), loss
 
         kept: dict[str, Any] = {}
-        rate = check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
-        strength = check_real(self.weight_decay, "weight_decay", low=0)
-        optimizer = torch.optim.Adam(self.net_.parameters(), lr=rate, weight_decay=strength)
-        factor = check_real(self.decay, "decay", low=0, high=1)
+        optimizer, schedule = self._optimizer(rows.per_epoch)
         train(
             self.net_,
             loss_step,
             rows,
             steps=self.epochs * rows.per_epoch,
             optimizer=optimizer,
-            schedule=torch.optim.lr_scheduler.StepLR(optimizer, rows.per_epoch, gamma=factor),
+            schedule=schedule,
             seed=seed,
             callbacks=[after_step],
             progress=progress,
@@ -265,6 +262,13 @@ class EarlyStoppedClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         )
         self.net_.load_state_dict(kept["state"])
         self.net_.eval()
+
+    def _optimizer(self, per_epoch: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        rate = check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
+        strength = check_real(self.weight_decay, "weight_decay", low=0)
+        factor = check_real(self.decay, "decay", low=0, high=1)
+        optimizer = torch.optim.Adam(self.net_.parameters(), lr=rate, weight_decay=strength)
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, per_epoch, gamma=factor)
 
     def _answers(self, inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -170,7 +170,7 @@ def _strong(bench: Bench) -> dict[str, float]:
     return _ddfa(bench) | {
         "accuracy_spa": changed(usual, "spa", "nnls"),
         "accuracy_pinv": changed(usual, "nmf", "pinv"),
-        "best_epoch": float(model.discriminator_.best_epoch_),  # type: ignore[union-attr]  # fitted to rows
+        "best_epoch": float(model.discriminator_.best_epoch_),  # type: ignore[union-attr]
     }
 
 
@@ -187,7 +187,7 @@ def _kmeans(bench: Bench, *, plain: bool = False) -> dict[str, float]:
 
 def _kmeans_features(bench: Bench) -> dict[str, float]:
     task, network = bench.task(), bench.fitted().discriminator_
-    return _clustered(bench, (network.transform(task.X), network.transform(task.test_rows)), task)  # type: ignore[union-attr]  # fitted to rows
+    return _clustered(bench, (network.transform(task.X), network.transform(task.test_rows)), task)  # type: ignore[union-attr]
 
 
 def _pca_clusters(bench: Bench) -> dict[str, float]:
