@@ -96,6 +96,15 @@ def check_labels(y: ArrayLike, n: int, name: str = "y") -> np.ndarray:
     return array
 
 
+def label_codes(labels: np.ndarray) -> tuple[np.ndarray, IntArray]:
+    """Return the classes, sorted, and the rows' codes ``(n,)``; integer -1 stays -1."""
+    hidden = labels == -1 if labels.dtype.kind == "i" else np.zeros(len(labels), dtype=bool)
+    classes = np.unique(labels[~hidden])
+    codes = np.full(len(labels), -1, dtype=np.int64)
+    codes[~hidden] = np.searchsorted(classes, labels[~hidden])
+    return classes, codes
+
+
 def check_partial_labels(y: ArrayLike, n: int, name: str = "y") -> IntArray:
     """Return ``y`` as int64 labels of length ``n`` in which -1 marks unlabelled rows; other negatives are refused."""
     array = check_labels(y, n, name)

@@ -20,7 +20,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from spaceform.checks import check_integer, check_labels, check_rows
+from spaceform.checks import check_integer, check_labels, check_rows, label_codes
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.nets.addressed import is_address
@@ -215,15 +215,6 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
             digest.update(np.ascontiguousarray(array).tobytes())
         settings = {**self._settings(), **more, "data": digest.hexdigest()[:16]}
         return Checkpoint(folder=Path(folder), every=check_integer(every, "every", low=1), settings=settings)
-
-
-def label_codes(labels: np.ndarray) -> tuple[np.ndarray, NDArray[np.int64]]:
-    """Return the classes, sorted, and the rows' codes ``(n,)``; integer -1 stays -1."""
-    hidden = labels == -1 if labels.dtype.kind == "i" else np.zeros(len(labels), dtype=bool)
-    classes = np.unique(labels[~hidden])
-    codes = np.full(len(labels), -1, dtype=np.int64)
-    codes[~hidden] = np.searchsorted(classes, labels[~hidden])
-    return classes, codes
 
 
 def _net_of(folder: Path, named: str | NetMaker | None, given: NetMaker | None) -> str | NetMaker:

@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from spaceform.checks import check_integer, check_labels, check_matrix, check_real, check_rows
-from spaceform.encoders.abstract import NetMaker, label_codes
+from spaceform.checks import check_integer, check_labels, check_matrix, check_real, check_rows, label_codes
+from spaceform.encoders.abstract import NetMaker
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError
 from spaceform.nets.inputs import as_tensor, check_inputs

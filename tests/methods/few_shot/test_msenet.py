@@ -282,7 +282,7 @@ def test_a_space_is_trained_on_by_its_pictures_or_by_its_vectors(tmp_path):
         (tmp_path / "pictures" / f"c{code}").mkdir(parents=True, exist_ok=True)
         image.fromarray(picture[..., 0]).save(tmp_path / "pictures" / f"c{code}" / f"{row}.png")
     options = {"net": "stages:0.1", "steps": 1, "n_query": 2}
-    found = train("msenet", tmp_path / "pictures", out=tmp_path / "space", options=options, size=16)
+    found = train("msenet", tmp_path / "pictures", out=tmp_path / "space", options=options, size=16, held_out=0)
     encoder = open_encoder(tmp_path / "space")
     assert isinstance(encoder, MSENetEncoder)
     assert found.dim == encoder.dim

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from torch import nn
 
-from spaceform.checks import check_choice, check_integer, check_labels, check_rows
+from spaceform.checks import check_choice, check_integer, check_labels, check_rows, label_codes
 from spaceform.clustering.kmeans import assign_nearest, kmeans
 from spaceform.clustering.latent_shift import (
     FACTORIZERS,
@@ -21,7 +21,6 @@ from spaceform.clustering.latent_shift import (
     domain_counts,
     factorize_domain_counts,
 )
-from spaceform.encoders.abstract import label_codes
 from spaceform.encoders.classifier import EarlyStoppedClassifier
 from spaceform.errors import InputError
 from spaceform.nets.inputs import check_inputs

@@ -12,8 +12,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows
-from spaceform.encoders.abstract import AbstractEncoder, NetMaker, label_codes
+from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows, label_codes
+from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError
 from spaceform.heads.subspaces import SubspaceEmbedding

@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from spaceform.checks import check_integer, check_labels, check_real
-from spaceform.encoders.abstract import AbstractEncoder, NetMaker, label_codes
+from spaceform.checks import check_integer, check_labels, check_real, label_codes
+from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.heads.normalized_linear import NormalizedLinear

@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows
-from spaceform.encoders.abstract import AbstractEncoder, NetMaker, label_codes
+from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows, label_codes
+from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import device
 from spaceform.errors import InputError
 from spaceform.heads.prototypes import class_prototypes
