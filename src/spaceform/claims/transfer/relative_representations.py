@@ -175,14 +175,14 @@ class _Lab:
         options = {"outputs": X.shape[1], "relative": arm == "relative"}
         models = [self._trained(number, X, X, nn.functional.mse_loss, options) for number in range(2)]
         test = X[self.task.test]
-        own, across = _own_and_across(stitching_matrix(models, test, test, metric="mse"))
+        own, across = _own_and_across(stitching_matrix(models, test, test, metric="mse"))  # type: ignore[arg-type]
         mean = float((test - X[train].mean(0)).square().mean())
         return {"mse": own, "mse_stitched": across, "mse_mean": mean}
 
     def accuracies(self, models: list[nn.Module], inputs: list[torch.Tensor]) -> dict[str, float]:
         """Return test accuracy of the models, and of each one's encoder before the other's head."""
         test = self.task.test
-        own, across = _own_and_across(stitching_matrix(models, [X[test] for X in inputs], self.task.y[test]))
+        own, across = _own_and_across(stitching_matrix(models, [X[test] for X in inputs], self.task.y[test]))  # type: ignore[arg-type]
         return {"accuracy": own, "stitched": across}
 
     def agreement(self, models: list[nn.Module]) -> dict[str, float]:
@@ -193,7 +193,7 @@ class _Lab:
 
     def shuffled(self, models: list[nn.Module]) -> float:
         """Return the stitched accuracy when the encoder's columns come in another order than the head's."""
-        m = len(models[0].anchors)
+        m = len(models[0].anchors)  # type: ignore[arg-type]
         order = np.random.default_rng(derive_seed(self.seed, "shuffle")).permutation(m)
         return self._across(models, lambda own, other, vectors: vectors[:, order])
 
@@ -229,9 +229,9 @@ class _Lab:
         train = self.task.train
         state = derive_seed(self.seed, "anchors") % 2**31
         options = {"y": self.task.y[train].numpy(), "random_state": state}
-        if m < len(np.unique(options["y"])):
+        if m < len(np.unique(options["y"])):  # type: ignore[call-overload]
             selection = "uniform"
-        return train[select_anchors(self.task.X[train].numpy(), m, selection, **options)]
+        return train[select_anchors(self.task.X[train].numpy(), m, selection, **options)]  # type: ignore[arg-type]
 
     def _model(
         self,
@@ -310,7 +310,7 @@ def _task(settings: Mapping[str, Any], context: Context) -> Task:
     spectra = np.log1p(np.abs(np.fft.rfft2(X.reshape(-1, side, side)))).reshape(len(X), -1).astype(np.float32)
     spectra -= spectra[train_rows].mean(0)
     parts = (torch.from_numpy(part) for part in (X, spectra / spectra[train_rows].std(), found.y))
-    return Task(*parts, train_rows, test)
+    return Task(*parts, train_rows, test)  # type: ignore[arg-type, call-arg]
 
 
 def _two_spaces(texts: Mapping[str, Any], seed: int, context: Context) -> tuple[FloatArray, FloatArray]:
