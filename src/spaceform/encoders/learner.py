@@ -42,8 +42,8 @@ class MetricLearner(AbstractEncoder):
     classes_per_batch, samples_per_class : of each batch.
     steps : optimiser steps; 0 leaves the random start, which is a floor to compare with.
     learning_rate : of the network (Adam, with one rise and fall of the rate); None takes 2e-3.
-    loss_rate_factor : by what the rate of the loss's own parameters is higher; 100 is usual for proxies (Kim and
-        others, CVPR 2020).
+    loss_rate_factor : by what the rate of the loss's own parameters is higher: 5 makes it 1e-2 at the default rate,
+        what Proxy Anchor sets for class vectors (Kim and others, CVPR 2020).
     net : a name of :func:`spaceform.nets.named.named_net` (which may be ``"transformers:FOLDER"`` or
         ``"package.module:function"``), or a function of input shape and dimensions that returns a module.
     augment : turn, shift, scale and tint pictures a little at every step.
@@ -83,7 +83,7 @@ class MetricLearner(AbstractEncoder):
         samples_per_class: int = 4,
         steps: int = 400,
         learning_rate: float | None = None,
-        loss_rate_factor: float = 100.0,
+        loss_rate_factor: float = 5.0,
         net: str | NetMaker = "auto",
         augment: bool = True,
         decay: float | None = None,
