@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from spaceform.types import Progress, no_progress
 from spaceform.workflows.benching.loss_family import OURS, Step, ours, peers
+from spaceform.workflows.benching.memory import peak_bytes
 
 DIM = 128
 BATCHES, QUICK = (256, 1_024, 4_096), (256,)
@@ -76,11 +75,11 @@ def measure_memory(loss: str, batch: int, class_size: int) -> dict[str, float]:
     torch.set_num_threads(1)
     embeddings, labels = _batch(256, 4)
     ours(loss, classes=64, width=DIM)(embeddings, labels).backward()
-    before = _peak()
+    before = peak_bytes() / 1e6
     embeddings, labels = _batch(batch, class_size)
     step = ours(loss, classes=int(labels.max()) + 1, width=DIM)
     seconds = _seconds(step, embeddings, labels)
-    return {"ms": 1e3 * seconds, "peak MB": _peak(), "before MB": before}
+    return {"ms": 1e3 * seconds, "peak MB": peak_bytes() / 1e6, "before MB": before}
 
 
 def _compare(loss: str, batch: int, class_size: int, repeats: int) -> list[dict[str, Any]]:
@@ -153,15 +152,3 @@ def _child(loss: str, batch: int, class_size: int) -> dict[str, float]:
     )
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
-
-
-def _peak() -> float:
-    """Return the largest resident memory of this program in MB.
-
-    Linux keeps the figure of ``getrusage`` over an exec, so that a child would show its parent's; ``VmHWM`` is its own.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

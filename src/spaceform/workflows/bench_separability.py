@@ -21,6 +21,7 @@ import numpy as np
 
 from spaceform.errors import InputError
 from spaceform.types import FloatArray, Progress, no_progress
+from spaceform.workflows.benching.memory import peak_bytes
 
 SIZES = ((5_000, 64), (5_000, 384), (20_000, 64), (20_000, 384))
 QUICK = ((1_500, 64),)
@@ -69,7 +70,7 @@ def measure(method: str, n: int, d: int) -> dict[str, float]:
     function(X[:1_100])
     total: list[float] = []
     seconds = _seconds(lambda: total.append(float(np.sum(function(X), dtype=np.float64))))
-    return {"seconds": seconds, "megabytes": _peak_megabytes(), "total": total[0]}
+    return {"seconds": seconds, "megabytes": peak_bytes() / (1 << 20), "total": total[0]}
 
 
 def _function(method: str) -> Callable[[FloatArray], FloatArray]:
@@ -150,11 +151,3 @@ def _seconds(function: Callable[[], object]) -> float:
     begun = time.process_time()
     function()
     return time.process_time() - begun
-
-
-def _peak_megabytes() -> float:
-    if importlib.util.find_spec("resource") is None:
-        return float("nan")
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
