@@ -45,5 +45,7 @@ def test_results_belong_to_the_record_as_it_is(path):
     assert path.name.split(".")[0] == result["slug"]
     assert result["claim_hash"] == papers.claim_hash(result["slug"]), "the record changed: run the claim again"
     assert result["finished"]
+    if result["scale"] == "laptop":
+        assert set(result["seeds"]) >= set(PAPERS[result["slug"]].claim.seeds), "seeds of the record are missing"
     asked = {comparison.name for comparison in PAPERS[result["slug"]].claim.comparisons}
     assert {comparison["name"] for comparison in result["comparisons"]} == asked
