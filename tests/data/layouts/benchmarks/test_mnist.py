@@ -37,7 +37,7 @@ def test_both_parts_are_read(folder):
     [
         ("train-labels-idx1-ubyte.gz", None, "lacks train-labels"),
         ("train-labels-idx1-ubyte.gz", b"\x1f\x8bno", "can't be read"),
-        ("train-labels-idx1-ubyte.gz", gzip.compress(idx([1, 2])), "train pictures of shape"),
+        ("train-labels-idx1-ubyte.gz", gzip.compress(idx([1, 2]), mtime=0), "train pictures of shape"),
         ("t10k-images-idx3-ubyte", b"PNG", "an IDX file"),
     ],
 )
