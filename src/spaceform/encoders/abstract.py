@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from torch import nn
 
 from spaceform.checks import check_integer, check_labels, check_rows, label_codes
 from spaceform.encoders.batches import device
+from spaceform.encoders.devices import Shared, fit_on_devices
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.nets.addressed import is_address
 from spaceform.nets.inputs import as_tensor, check_inputs
@@ -29,7 +31,7 @@ from spaceform.nets.named import KINDS, named_net
 from spaceform.nets.vision import VisionNet
 from spaceform.rng import derive_seed
 from spaceform.training.checkpoint import Checkpoint
-from spaceform.training.loop import History
+from spaceform.training.loop import Callback, History
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
 
 WEIGHTS, RECORD, BACKBONE = "weights.safetensors", "encoder.json", "backbone"
@@ -45,8 +47,9 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
     A subclass has at least the hyper-parameters ``embedding_dim``, ``net`` (a name of
     :func:`spaceform.nets.named.named_net` or a :data:`NetMaker`) and ``random_state``; names its ``KIND``, the slug of
     its paper, by which a saved encoder is found again; and defines ``fit``, which takes inputs in through ``_enter``,
-    makes ``net_`` by ``_new_net``, trains it and sets ``history_``. It overrides ``_new_net`` when the network has more
-    parts, and ``_embed`` when vectors are not the normalised output of ``net_``.
+    makes ``net_`` by ``_new_net``, and hands a :class:`~spaceform.encoders.plan.Plan` to ``_run``. It overrides
+    ``_new_net`` when the network has more parts, ``learned`` when more than ``net_`` learns, and ``_embed`` when
+    vectors are not the normalised output of ``net_``.
     """
 
     KIND: ClassVar[str]
@@ -84,6 +87,12 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
     def dim(self) -> int:
         """Dimensions of the vectors."""
         return self.embedding_dim
+
+    @property
+    def learned(self) -> nn.Module:
+        """Return all modules that training changes: the network, and class vectors where they are kept apart."""
+        check_is_fitted(self, "net_")
+        return self.net_
 
     @property
     def fingerprint(self) -> str:
@@ -144,15 +153,35 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
             raise SpaceFormatError(f"{place}: the weights are not those the record was written for")
         return made
 
+    def run_part(
+        self, plan: Plan, *, saves: Checkpoint | None, callbacks: Sequence[Callback], progress: Progress
+    ) -> None:
+        """Train by ``plan`` in this process, as one of several or alone."""
+        self._plan = plan
+        try:
+            self.history_ = plan.run(seed=self.random_state, saves=saves, callbacks=callbacks, progress=progress)
+        finally:
+            del self._plan
+
     @contextmanager
     def as_kept(self) -> Iterator[None]:
-        """Let the network, in the middle of training, answer inside the block as if training had ended now."""
-        training = self.net_.training
-        self.net_.eval()
+        """Let the encoder, in the middle of training, answer inside the block as if training had ended now.
+
+        That is in evaluation mode and, where weights are averaged, with the averages.
+        """
+        plan: Plan | None = getattr(self, "_plan", None)
+        averaged = plan is not None and plan.average is not None
+        training, parts = self.net_.training, self.learned
+        live = {name: value.detach().clone() for name, value in parts.state_dict().items()} if averaged else {}
+        parts.eval()
+        if plan is not None:
+            plan.take_average()
         try:
             yield
         finally:
-            self.net_.train(training)
+            if averaged:
+                parts.load_state_dict(live)
+            parts.train(training)
 
     def __sklearn_tags__(self) -> Tags:
         """Say that labels are needed and vectors come out as float32."""
@@ -166,13 +195,17 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
         return nn.functional.normalize(self.net_(batch), dim=1)
 
     def _settings(self) -> dict[str, Any]:
-        """Return the hyper-parameters as JSON takes them; a network given as a function is left out."""
-        settings: dict[str, Any] = self.get_params(deep=False)
+        """Return the hyper-parameters as JSON takes them: modules as text, a function that makes a network not."""
+        settings = {
+            name: repr(value) if isinstance(value, nn.Module) else value
+            for name, value in self.get_params(deep=False).items()
+        }
         return settings if isinstance(self.net, str) else settings | {"net": None}
 
     def _enter(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, NDArray[np.int64]]:
-        """Check inputs and labels, set ``classes_`` and ``input_shape_``; return inputs and codes (-1: unlabelled)."""
+        """Check inputs, labels and seed, set ``classes_`` and ``input_shape_``; return inputs and codes (-1: none)."""
         inputs = self._inputs(X, fitting=True)
+        check_integer(self.random_state, "random_state", low=0)
         if y is None:
             name = type(self).__name__
             raise InputError(
@@ -203,6 +236,36 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
             return self.net(self.input_shape_, width).to(device())
+
+    def _run(
+        self,
+        plan: Plan,
+        data: tuple[np.ndarray, ...],
+        *,
+        checkpoint: PathLike | None,
+        every: int,
+        callbacks: Sequence[Callback],
+        devices: int = 1,
+        progress: Progress,
+        options: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Train by ``plan`` on ``data``, set ``history_`` and return self; the other arguments are those of ``fit``.
+
+        ``options``: what must be equal, besides hyper-parameters and data, for a killed run to go on; with several
+        ``devices`` (:class:`~spaceform.encoders.devices.Shared`) each process makes the plan afresh with them.
+        """
+        given = dict(options or {})
+        watched = {f"callback-{n}": c.settings for n, c in enumerate(callbacks) if hasattr(c, "settings")}
+        saves = self._saves(checkpoint, every, data, watched | given)
+        if check_integer(devices, "devices", low=1) > 1 and plan.steps:
+            several = cast("Shared", self)
+            fit_on_devices(
+                several, data, devices=devices, saves=saves, callbacks=callbacks, progress=progress, options=given
+            )
+        else:
+            self.run_part(plan, saves=saves, callbacks=callbacks, progress=progress)
+        self.learned.eval()
+        return self
 
     def _saves(
         self, folder: PathLike | None, every: int, data: tuple[np.ndarray, ...], more: Mapping[str, Any]

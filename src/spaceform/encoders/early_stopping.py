@@ -52,7 +52,7 @@ class EarlyStopping:
             recall, average = from_first(self._look() if is_first() else (0.0, 0.0))
             if not self.map_at_r or average > max(self.map_at_r):
                 self.best_step = step
-                self._best = {name: value.detach().clone() for name, value in self.encoder.net_.state_dict().items()}
+                self._best = {n: value.detach().clone() for n, value in self.encoder.learned.state_dict().items()}
         self.steps.append(step)
         self.recall_at_1.append(recall)
         self.map_at_r.append(average)
@@ -62,7 +62,7 @@ class EarlyStopping:
     def restore(self) -> None:
         """Give the encoder the weights of the best look; without a look it keeps its own."""
         if self._best:
-            self.encoder.net_.load_state_dict(self._best)
+            self.encoder.learned.load_state_dict(self._best)
 
     @property
     def settings(self) -> dict[str, Any]:

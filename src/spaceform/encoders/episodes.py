@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches
+from spaceform.encoders.plan import Plan
 from spaceform.samplers.episodes import EpisodeSampler
 from spaceform.training.checkpoint import Checkpoint
-from spaceform.training.loop import History, train
+from spaceform.training.loop import History
 from spaceform.types import Progress, no_progress
 
 
@@ -29,13 +30,30 @@ def fit_episodes(
     checkpoint: Checkpoint | None = None,
     progress: Progress = no_progress,
 ) -> History:
-    """Train ``net`` in place on the episodes of ``sampler`` and return the history, with the accuracy of each.
+    """Train ``net`` in place by :func:`episodes_plan` and return the history, with the accuracy of each episode.
+
+    Equal seeds give equal weights, also after a kill where there is a ``checkpoint``. Raises ``InputError`` when the
+    loss is not finite.
+    """
+    plan = episodes_plan(net, inputs, sampler, steps=steps, optimizer=optimizer, augment=augment, seed=seed)
+    return plan.run(seed=seed, saves=checkpoint, progress=progress)
+
+
+def episodes_plan(
+    net: nn.Module,
+    inputs: np.ndarray,
+    sampler: EpisodeSampler,
+    *,
+    steps: int,
+    optimizer: torch.optim.Optimizer,
+    augment: bool = False,
+    seed: int = 0,
+) -> Plan:
+    """Return how ``net`` is trained on the episodes of ``sampler``.
 
     ``net(support, support_y, query)`` returns logits ``(Q, K)``, column c for the c-th label; the loss is their cross
     entropy with the classes of the queries. ``inputs`` as :func:`spaceform.nets.inputs.check_inputs` returns them.
-    Equal seeds give equal weights, also after a kill where there is a ``checkpoint``.
-
-    Raises ``InputError`` when the loss is not finite. Costs one pass over an episode and back a step.
+    Costs one pass over an episode and back a step.
     """
     ways, shots, queries = sampler.n_way, sampler.n_shot, sampler.n_query
     n_support = ways * shots
@@ -54,15 +72,12 @@ def fit_episodes(
         return nn.functional.cross_entropy(logits, codes[n_support:]), {"accuracy": float(right)}
 
     unused = np.zeros(len(inputs), dtype=np.int64)
-    return train(
-        net,
-        loss_step,
-        LabelledBatches(inputs, unused, rows, augment=augment, seed=seed),
+    return Plan(
+        parts=net,
+        loss_step=loss_step,
+        batches=LabelledBatches(inputs, unused, rows, augment=augment, seed=seed),
         steps=steps,
         optimizer=optimizer,
-        seed=seed,
-        checkpoint=checkpoint,
-        progress=progress,
         task="training on episodes",
     )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -15,14 +13,14 @@ from torch import nn
 from spaceform.checks import check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
-from spaceform.encoders.devices import fit_on_devices
+from spaceform.encoders.devices import shared
 from spaceform.encoders.named_loss import make_loss
+from spaceform.encoders.plan import Plan, with_own_rate
 from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
 from spaceform.training.averaging import WeightAverage
-from spaceform.training.checkpoint import Checkpoint
 from spaceform.training.distributed import gather, gather_with_grad
-from spaceform.training.loop import Callback, History, train
+from spaceform.training.loop import Callback
 from spaceform.training.optimizers import LEARNING_RATES, make_optimizer
 from spaceform.types import PathLike, Progress, no_progress
 
@@ -123,93 +121,55 @@ class MetricLearner(AbstractEncoder):
         the weights are those of one process up to rounding. Batch normalization is the exception: each process
         normalises its part by itself, as everywhere where models train so. Needs the extra ``dist``.
         """
-        inputs, codes = self._enter(X, y)
+        data = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
-        check_integer(devices, "devices", low=1)
         check_real(self.loss_rate_factor, "loss_rate_factor", low=0, open_ends=True)
-        check_integer(self.random_state, "random_state", low=0)
-        self._sampler(codes)
-        self.make_parts()
-        about = {f"callback-{n}": c.settings for n, c in enumerate(callbacks) if hasattr(c, "settings")}
-        saves = self._saves(checkpoint, every, (inputs, codes), about)
-        if devices > 1 and self.steps:
-            fit_on_devices(self, (inputs, codes), devices=devices, saves=saves, callbacks=callbacks, progress=progress)
-        else:
-            self.train_parts((inputs, codes), saves=saves, callbacks=callbacks, progress=progress)
-        self.net_.eval()
-        return self
+        plan = self.plan(*data)
+        return self._run(
+            plan,
+            data,
+            checkpoint=checkpoint,
+            every=every,
+            callbacks=callbacks,
+            devices=devices,
+            progress=progress,
+        )
 
-    def make_parts(self) -> None:
-        """Set ``net_`` and ``loss_`` as they are before the first step; the door has been passed."""
-        self.net_ = self._new_net(self.random_state)
-        self.loss_ = make_loss(
-            self.loss,
-            self.loss_options or {},
-            n_classes=len(self.classes_),
-            width=self.embedding_dim,
-            seed=self.random_state,
-        ).to(device())
+    @property
+    def learned(self) -> nn.Module:
+        """Return network and loss."""
+        return nn.ModuleDict({"net": super().learned, "loss": self.loss_})
 
-    def train_parts(
-        self,
-        data: tuple[np.ndarray, NDArray[np.int64]],
-        *,
-        saves: Checkpoint | None = None,
-        callbacks: Sequence[Callback] = (),
-        fabric: Any = None,
-        progress: Progress = no_progress,
-    ) -> None:
-        """Train what :meth:`make_parts` made on inputs and codes, as one rank of ``fabric`` or alone."""
-        self.history_ = History()
-        if self.steps == 0:
-            return
-        seed, part, net = self.random_state, (0, 1), self.net_
-        if fabric is not None:
-            part, net = (fabric.global_rank, fabric.world_size), fabric.setup_module(self.net_)
-            saves = None if saves is None else replace(saves, writes=fabric.global_rank == 0)
-        batches = LabelledBatches(*data, self._sampler(data[1]), augment=self.augment, seed=seed, part=part)
-        parts = nn.ModuleDict({"net": self.net_, "loss": self.loss_})
-        optimizer, schedule = make_optimizer("adam", self._groups(), rate=self.learning_rate, steps=self.steps)
-        self._average = None if self.decay is None else WeightAverage(parts, decay=self.decay)
+    def plan(self, inputs: np.ndarray, codes: NDArray[np.int64], *, fabric: Any = None) -> Plan:
+        """Make ``net_`` and ``loss_`` afresh and return how they are trained, as one rank of ``fabric`` or alone.
+
+        ``inputs`` and ``codes`` have passed the door.
+        """
+        seed = self.random_state
+        sampler = self._sampler(codes)
+        self.net_ = self._new_net(seed)
+        loss = make_loss(
+            self.loss, self.loss_options or {}, n_classes=len(self.classes_), width=self.embedding_dim, seed=seed
+        )
+        self.loss_ = loss.to(device())
+        part, net = shared(self.net_, fabric)
+        parts = self.learned
+        rate = LEARNING_RATES["adam"] if self.learning_rate is None else self.learning_rate
+        groups = with_own_rate(self.net_, self.loss_, rate=rate, factor=self.loss_rate_factor)
+        optimizer, schedule = make_optimizer("adam", groups, rate=self.learning_rate, steps=self.steps)
 
         def loss_step(batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
             return self.loss_(gather_with_grad(net(batch.inputs)), gather(batch.labels)), {}
 
-        try:
-            self.history_ = train(
-                parts,
-                loss_step,
-                batches,
-                steps=self.steps,
-                optimizer=optimizer,
-                schedule=schedule,
-                average=self._average,
-                seed=seed,
-                checkpoint=saves,
-                callbacks=callbacks,
-                progress=progress,
-                task="training the encoder",
-            )
-            if self._average is not None:
-                self._average.copy_to(parts)
-        finally:
-            del self._average
-
-    @contextmanager
-    def as_kept(self) -> Iterator[None]:
-        """Let the network, in the middle of training, answer as if it had ended now: with the averaged weights."""
-        average: WeightAverage | None = getattr(self, "_average", None)
-        with super().as_kept():
-            if average is None:
-                yield
-                return
-            parts = nn.ModuleDict({"net": self.net_, "loss": self.loss_})
-            live = {name: value.detach().clone() for name, value in parts.state_dict().items()}
-            average.copy_to(parts)
-            try:
-                yield
-            finally:
-                parts.load_state_dict(live)
+        return Plan(
+            parts=parts,
+            loss_step=loss_step,
+            batches=LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed, part=part),
+            steps=self.steps,
+            optimizer=optimizer,
+            schedule=schedule,
+            average=None if self.decay is None else WeightAverage(parts, decay=self.decay),
+        )
 
     def _sampler(self, codes: NDArray[np.int64]) -> MPerClassSampler:
         return MPerClassSampler(
@@ -218,13 +178,3 @@ class MetricLearner(AbstractEncoder):
             samples_per_class=self.samples_per_class,
             seed=derive_seed(self.random_state, "batches"),
         )
-
-    def _groups(self) -> list[dict[str, Any]]:
-        rate = LEARNING_RATES["adam"] if self.learning_rate is None else self.learning_rate
-        groups: list[dict[str, Any]] = [{"params": list(self.net_.parameters())}]
-        own = [value for value in self.loss_.parameters() if value.requires_grad]
-        return [*groups, {"params": own, "lr": rate * self.loss_rate_factor}] if own else groups
-
-    def _settings(self) -> dict[str, Any]:
-        settings = super()._settings()
-        return settings if isinstance(self.loss, str) else settings | {"loss": repr(self.loss)}

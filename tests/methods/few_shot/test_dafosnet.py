@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
         return train(*args, **{**options, "steps": 4})
 
     with monkeypatch.context() as patch:
-        patch.setattr("spaceform.methods.few_shot.dafosnet.train", killed)
+        patch.setattr("spaceform.encoders.plan.train", killed)
         DAFOSEncoder(**settings).fit(X, y, domains=domains, checkpoint=tmp_path, every=2)
     resumed = DAFOSEncoder(**settings).fit(X, y, domains=domains, checkpoint=tmp_path, every=2)
     assert resumed.fingerprint == whole.fingerprint

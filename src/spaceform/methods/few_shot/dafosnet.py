@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Self, final
@@ -16,6 +16,7 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import device
 from spaceform.encoders.open_set_tasks import SOURCE, TARGET, OpenSetTasks, Task
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError
 from spaceform.heads.distance import DistanceHead
 from spaceform.heads.open_set import OpenSetPrototypeClassifier
@@ -31,7 +32,7 @@ from spaceform.nets.domains.domain_norm import DomainNet
 from spaceform.nets.domains.feature_gan import ConditionalFeatureGAN, FeatureGANPair, GANLearners
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.training.adversarial import AdversarialSteps
-from spaceform.training.loop import train
+from spaceform.training.loop import Callback
 from spaceform.training.optimizers import make_optimizer
 from spaceform.types import PathLike, Progress, no_progress
 
@@ -307,16 +308,17 @@ class DAFOSEncoder(AbstractEncoder):
         domains: ArrayLike | None = None,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
 
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``; ``domains
         (n,)`` 0 for the source and 1 for the target, None when all is target. With a ``checkpoint`` folder, written
-        ``every`` so many steps, a killed call goes on where it stood.
+        ``every`` so many steps, a killed call goes on where it stood. ``callbacks`` may end training early.
         """
         inputs, codes = self._enter(X, y)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         steps = check_integer(self.steps, "steps", low=0)
         tasks = OpenSetTasks(
             inputs,
@@ -343,21 +345,19 @@ class DAFOSEncoder(AbstractEncoder):
             return terms["total"], {name: float(term.detach()) for name, term in terms.items() if name != "total"}
 
         data = (inputs, codes) if domains is None else (inputs, codes, np.asarray(domains))
-        self.history_ = train(
-            net,
-            loss_step,
-            lambda step: step,
+        plan = Plan(
+            parts=net,
+            loss_step=loss_step,
+            batches=lambda step: step,
             steps=steps,
             optimizer=optimizer,
             schedule=schedule,
-            seed=seed,
-            checkpoint=self._saves(checkpoint, every, data, {}),
-            callbacks=() if learners is None else (learners.low, learners.high),
-            progress=progress,
             task="training on open-set episodes",
         )
-        net.eval()
-        return self
+        rounds = () if learners is None else (learners.low, learners.high)
+        return self._run(
+            plan, data, checkpoint=checkpoint, every=every, callbacks=[*rounds, *callbacks], progress=progress
+        )
 
     def _new_net(self, seed: int) -> DAFOSNet:
         check_choice(self.gan or "class_mean", "gan", CONDITIONS)

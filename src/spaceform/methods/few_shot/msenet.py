@@ -14,7 +14,7 @@ from torch import nn
 from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import device
-from spaceform.encoders.episodes import fit_episodes, with_rates
+from spaceform.encoders.episodes import episodes_plan, with_rates
 from spaceform.errors import InputError
 from spaceform.heads.multi_scale import MultiScalePrototypeHead
 from spaceform.heads.prototype_classifier import MultiScalePrototypeClassifier
@@ -24,7 +24,7 @@ from spaceform.nets.stages import WIDTHS, StagedConvNet
 from spaceform.nets.taps import FeatureTaps
 from spaceform.rng import derive_seed
 from spaceform.samplers.episodes import EpisodeSampler
-from spaceform.training.loop import History
+from spaceform.training.loop import Callback
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
 
 __all__ = [
@@ -187,37 +187,33 @@ class MSENetEncoder(AbstractEncoder):
         *,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
 
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``. With a
         ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it is
-        repeated, and ends with the same weights as an unbroken one.
+        repeated, and ends with the same weights as an unbroken one. ``callbacks`` may end training early.
         """
-        inputs, codes = self._enter(X, y)
+        inputs, codes = data = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
         check_choice(self.nonneg, "nonneg", ("relu", "softplus"))
         rate = check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
         weight_rate = check_real(self.weight_rate, "weight_rate", low=0)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         sampler = self._sampler(codes, seed)
         self.net_ = self._new_net(seed)
         groups = with_rates(self.net_, {"alpha": weight_rate, "gamma": weight_rate}, rate=rate)
-        self.history_ = History()
-        if self.steps:
-            self.history_ = fit_episodes(
-                self.net_,
-                _as_pictures(inputs),
-                sampler,
-                steps=self.steps,
-                optimizer=torch.optim.Adam(groups),
-                seed=seed,
-                checkpoint=self._saves(checkpoint, every, (inputs, codes), {}),
-                progress=progress,
-            )
-        self.net_.eval()
-        return self
+        plan = episodes_plan(
+            self.net_,
+            _as_pictures(inputs),
+            sampler,
+            steps=self.steps,
+            optimizer=torch.optim.Adam(groups),
+            seed=seed,
+        )
+        return self._run(plan, data, checkpoint=checkpoint, every=every, callbacks=callbacks, progress=progress)
 
     @property
     def dim(self) -> int:

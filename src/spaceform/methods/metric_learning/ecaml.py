@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self, cast, final
 
 import torch
@@ -13,13 +14,14 @@ from spaceform.checks import check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches
 from spaceform.encoders.named_loss import make_loss
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError
 from spaceform.heads.confused import ConfusedHead
 from spaceform.losses.binomial_deviance import BinomialDevianceLoss
 from spaceform.losses.regularizers.energy_confusion import EnergyConfusion, row_norm_penalty
 from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
-from spaceform.training.loop import History, train
+from spaceform.training.loop import Callback
 from spaceform.training.optimizers import make_optimizer
 from spaceform.types import PathLike, Progress, no_progress
 
@@ -208,17 +210,19 @@ class ECAMLTransformer(AbstractEncoder):
         *,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
 
         ``X``: vectors ``(n, d)``, or pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1]. With a
         ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when repeated.
+        ``callbacks`` may end training early.
         """
-        inputs, codes = self._enter(X, y)
+        inputs, codes = data = self._enter(X, y)
         check_integer(self.embedding_dim, "embedding_dim", low=1)
         check_integer(self.steps, "steps", low=0)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         rate = check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
         factor = check_real(self.head_rate_factor, "head_rate_factor", low=0, open_ends=True)
         metric = make_loss(self.loss, {}, n_classes=len(self.classes_), width=self.embedding_dim, seed=seed)
@@ -231,7 +235,6 @@ class ECAMLTransformer(AbstractEncoder):
             samples_per_class=self.samples_per_class,
             seed=derive_seed(seed, "batches"),
         )
-        saves = self._saves(checkpoint, every, (inputs, codes), {})
         net = self._new_net(seed)
         self.net_: nn.Module = net
         head = net.head.linear
@@ -247,24 +250,15 @@ class ECAMLTransformer(AbstractEncoder):
                 criterion(net.head, net.trunk(batch.inputs), batch.labels, generator=batch.generator),
             )
 
-        self.history_ = (
-            train(
-                net,
-                loss_step,
-                LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed),
-                steps=self.steps,
-                optimizer=optimizer,
-                schedule=schedule,
-                seed=seed,
-                checkpoint=saves,
-                progress=progress,
-                task="training the encoder",
-            )
-            if self.steps
-            else History()
+        plan = Plan(
+            parts=net,
+            loss_step=loss_step,
+            batches=LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed),
+            steps=self.steps,
+            optimizer=optimizer,
+            schedule=schedule,
         )
-        net.eval()
-        return self
+        return self._run(plan, data, checkpoint=checkpoint, every=every, callbacks=callbacks, progress=progress)
 
     def _new_net(self, seed: int) -> _ConfusedNet:
         if self.net == "auto" and len(self.input_shape_) == 1:
@@ -277,10 +271,6 @@ class ECAMLTransformer(AbstractEncoder):
         if not isinstance(linear, nn.Linear):
             raise InputError("net", got=f"a network ending in {type(linear).__name__}", expected="a linear last layer")
         return _ConfusedNet(trunk, ConfusedHead(linear=linear))
-
-    def _settings(self) -> dict[str, Any]:
-        settings = super()._settings()
-        return settings if isinstance(self.loss, str) else settings | {"loss": repr(self.loss)}
 
 
 def _split(net: nn.Module) -> tuple[nn.Module, nn.Module | None]:

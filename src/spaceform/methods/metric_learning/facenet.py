@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self, final
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from spaceform.checks import check_choice, check_integer
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches
+from spaceform.encoders.devices import shared
+from spaceform.encoders.plan import Plan
 from spaceform.losses.harmonic import HarmonicTripletLoss
 from spaceform.losses.triplet import TripletLoss
 from spaceform.metrics.verification import EmbeddingVerifier
@@ -17,8 +21,8 @@ from spaceform.ops.triplets import Mining
 from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
 from spaceform.training.averaging import WeightAverage
-from spaceform.training.checkpoint import Checkpoint
-from spaceform.training.loop import History, train
+from spaceform.training.distributed import gather, gather_with_grad
+from spaceform.training.loop import Callback
 from spaceform.training.optimizers import LEARNING_RATES, make_optimizer
 from spaceform.types import PathLike, Progress, no_progress
 
@@ -112,6 +116,8 @@ class FaceNet(AbstractEncoder):
         extra_negatives: int = 0,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
+        devices: int = 1,
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
@@ -119,12 +125,33 @@ class FaceNet(AbstractEncoder):
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``.
         ``extra_negatives`` rows drawn at random join every batch (the paper adds some to each).
         With a ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it
-        is repeated, and ends with the same weights as an unbroken one.
+        is repeated, and ends with the same weights as an unbroken one. ``callbacks`` may end training early.
+        Several ``devices`` share every batch, as in :meth:`spaceform.encoders.learner.MetricLearner.fit`.
         """
-        inputs, codes = self._enter(X, y)
+        data = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
         check_choice(self.optimizer, "optimizer", tuple(LEARNING_RATES))
-        seed = check_integer(self.random_state, "random_state", low=0)
+        options = {"extra_negatives": extra_negatives}
+        plan = self.plan(*data, extra_negatives=extra_negatives)
+        return self._run(
+            plan,
+            data,
+            checkpoint=checkpoint,
+            every=every,
+            callbacks=callbacks,
+            devices=devices,
+            progress=progress,
+            options=options,
+        )
+
+    def plan(
+        self, inputs: np.ndarray, codes: NDArray[np.int64], *, extra_negatives: int = 0, fabric: Any = None
+    ) -> Plan:
+        """Make ``net_`` afresh and return how it is trained, as one rank of ``fabric`` or alone.
+
+        ``inputs`` and ``codes`` have passed the door.
+        """
+        seed = self.random_state
         loss = TripletLoss(margin=self.margin, mining=Mining.parse(self.mining))
         sampler = MPerClassSampler(
             codes,
@@ -134,38 +161,21 @@ class FaceNet(AbstractEncoder):
             seed=derive_seed(seed, "batches"),
         )
         self.net_ = self._new_net(seed)
-        saves = self._saves(checkpoint, every, (inputs, codes), {"extra_negatives": extra_negatives})
-        batches = LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed)
-        self.history_ = self._train(batches, loss, saves, progress)
-        self.net_.eval()
-        return self
-
-    def _train(
-        self, batches: LabelledBatches, loss: TripletLoss, saves: Checkpoint | None, progress: Progress
-    ) -> History:
-        if self.steps == 0:
-            return History()
+        part, net = shared(self.net_, fabric)
         optimizer, schedule = make_optimizer(
             self.optimizer, self.net_.parameters(), rate=self.learning_rate, steps=self.steps
         )
-        average = None if self.decay is None else WeightAverage(self.net_, decay=self.decay)
 
         def loss_step(batch: LabelledBatch) -> Any:
-            return loss.with_figures(self.net_(batch.inputs), batch.labels, generator=batch.generator)
+            vectors = gather_with_grad(net(batch.inputs))
+            return loss.with_figures(vectors, gather(batch.labels), generator=batch.generator)
 
-        history = train(
-            self.net_,
-            loss_step,
-            batches,
+        return Plan(
+            parts=self.net_,
+            loss_step=loss_step,
+            batches=LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed, part=part),
             steps=self.steps,
             optimizer=optimizer,
             schedule=schedule,
-            average=average,
-            seed=batches.seed,
-            checkpoint=saves,
-            progress=progress,
-            task="training the encoder",
+            average=None if self.decay is None else WeightAverage(self.net_, decay=self.decay),
         )
-        if average is not None:
-            average.copy_to(self.net_)
-        return history

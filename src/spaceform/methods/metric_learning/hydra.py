@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import nn
 from spaceform.checks import check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError
 from spaceform.losses.class_pairs.arbitrary import FEWEST_CLASSES, ArbitraryPairLoss
 from spaceform.losses.class_pairs.gates import FUSIONS, KINDS, ClassifierGate, ClassPairGate
@@ -26,7 +27,7 @@ from spaceform.nets.inputs import as_tensor
 from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
 from spaceform.training.batches import ShuffledBatches
-from spaceform.training.loop import History, train
+from spaceform.training.loop import Callback
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
 
 __all__ = ["ArbitraryPairLoss", "ArbitraryPairProjector", "ClassPairGate", "ClassifierGate"]
@@ -137,15 +138,16 @@ class ArbitraryPairProjector(AbstractEncoder):
         *,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: not used) and return self.
 
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``. With a
         ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it is
-        repeated, and ends with the same weights as an unbroken one.
+        repeated, and ends with the same weights as an unbroken one. ``callbacks`` may end training early.
         """
-        inputs, codes = self._enter(X, y)
+        inputs, codes = data = self._enter(X, y)
         if len(self.classes_) < FEWEST_CLASSES:
             raise InputError(
                 "y",
@@ -154,7 +156,7 @@ class ArbitraryPairProjector(AbstractEncoder):
                 remedy="rows are pushed away from third classes",
             )
         epochs = check_integer(self.epochs, "epochs", low=0)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         sampler, per_epoch = self._sampler(codes, seed)
         self.net_ = self._new_net(seed)
         loss = ArbitraryPairLoss(
@@ -169,23 +171,16 @@ class ArbitraryPairProjector(AbstractEncoder):
         rate = check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
         optimizer = torch.optim.Adam(self.net_.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
         steps = epochs * per_epoch
-        saves = self._saves(checkpoint, every, (inputs, codes), {})
-        self.history_ = History()
-        if steps:
-            self.history_ = train(
-                self.net_,
-                _LossStep(self.net_, loss),
-                LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed),
-                steps=steps,
-                optimizer=optimizer,
-                schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps)),
-                seed=seed,
-                checkpoint=saves,
-                progress=progress,
-                task="training the projector",
-            )
-        self.net_.eval()
-        return self
+        plan = Plan(
+            parts=self.net_,
+            loss_step=_LossStep(self.net_, loss),
+            batches=LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed),
+            steps=steps,
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps)),
+            task="training the projector",
+        )
+        return self._run(plan, data, checkpoint=checkpoint, every=every, callbacks=callbacks, progress=progress)
 
     @torch.inference_mode()
     def pair_gate(self, first: Any, second: Any) -> FloatArray:
@@ -281,10 +276,6 @@ class ArbitraryPairProjector(AbstractEncoder):
         fewest = max(2, min(len(rows), size) // 2)
         shuffled = ShuffledBatches(torch.from_numpy(rows), batch_size=size, seed=seed, min_rows=fewest)
         return lambda step: shuffled(step)[0].numpy(), shuffled.per_epoch
-
-    def _settings(self) -> dict[str, Any]:
-        settings = super()._settings()
-        return settings if isinstance(self.gate, str) else settings | {"gate": repr(self.gate)}
 
 
 class _PairNet(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
@@ -18,7 +19,8 @@ from torch.nn.functional import cross_entropy
 
 from spaceform.checks import check_integer, check_labels, check_real, label_codes
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
-from spaceform.encoders.batches import LabelledBatch, LabelledBatches
+from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.heads.normalized_linear import NormalizedLinear
 from spaceform.heads.novel_classes import NovelClassClassifier
@@ -27,9 +29,8 @@ from spaceform.nets.inputs import as_tensor
 from spaceform.rng import derive_seed
 from spaceform.training.averaging import WeightAverage
 from spaceform.training.batches import ShuffledBatches
-from spaceform.training.checkpoint import Checkpoint
-from spaceform.training.loop import History, train
-from spaceform.training.optimizers import LEARNING_RATES, make_optimizer
+from spaceform.training.loop import Callback
+from spaceform.training.optimizers import make_optimizer
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
 
 __all__ = ["HypersphericalEncoder", "NormalizedLinear", "NormalizedSoftmaxLoss", "NovelClassClassifier"]
@@ -127,17 +128,18 @@ class HypersphericalEncoder(AbstractEncoder):
         *,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
         progress: Progress = no_progress,
     ) -> Self:
         """Train on the base classes: ``X`` with labels ``y (n,)`` (integer -1: never drawn); return self.
 
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``. With a
         ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it is
-        repeated, and ends with the same weights as an unbroken one.
+        repeated, and ends with the same weights as an unbroken one. ``callbacks`` may end training early.
         """
-        inputs, codes = self._enter(X, y)
+        inputs, codes = data = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         if len(self.classes_) < 2:
             raise InputError("y", got=f"{len(self.classes_)} class(es)", expected="rows of two or more classes")
         self.net_ = self._new_net(seed)
@@ -147,17 +149,33 @@ class HypersphericalEncoder(AbstractEncoder):
             scale=self.scale,
             constraint=self.constraint,
             seed=derive_seed(seed, "head"),
-        )
+        ).to(device())
         labelled = torch.from_numpy(np.flatnonzero(codes >= 0))
         shuffled = ShuffledBatches(labelled, batch_size=self.batch_size, seed=derive_seed(seed, "batches"), min_rows=2)
-        batches = LabelledBatches(
-            inputs, codes, lambda step: shuffled(step)[0].numpy(), augment=self.augment, seed=seed
+        optimizer, schedule = make_optimizer("adam", self._groups(), rate=self.learning_rate, steps=self.steps)
+        hook = self.head_.project_after(optimizer) if self.constraint == "project" else None
+        plan = Plan(
+            parts=self.learned,
+            loss_step=self._loss_step,
+            batches=LabelledBatches(
+                inputs, codes, lambda step: shuffled(step)[0].numpy(), augment=self.augment, seed=seed
+            ),
+            steps=self.steps,
+            optimizer=optimizer,
+            schedule=schedule,
+            average=None if self.decay is None else WeightAverage(self.learned, decay=self.decay),
+            settle=self.head_.project_,  # an average of unit vectors is shorter
         )
-        self._train(batches, self._saves(checkpoint, every, (inputs, codes), {}), progress)
-        self.net_.eval()
-        self.head_.eval()
+        self._run(plan, data, checkpoint=checkpoint, every=every, callbacks=callbacks, progress=progress)
+        if hook is not None:
+            hook.remove()
         _warn_of_an_orthant(self._raw(inputs[:PEEK]))
         return self
+
+    @property
+    def learned(self) -> nn.Module:
+        """Return network and class vectors."""
+        return nn.ModuleDict({"net": super().learned, "head": self.head_})
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Add the classes of ``y`` that are new, and further rows of those added before, from ``X``; return self.
@@ -227,34 +245,6 @@ class HypersphericalEncoder(AbstractEncoder):
         device = next(self.net_.parameters()).device
         raw: torch.Tensor = self.net_(as_tensor(inputs).to(device))
         return raw
-
-    def _train(self, batches: LabelledBatches, saves: Checkpoint | None, progress: Progress) -> None:
-        parts = nn.ModuleDict({"net": self.net_, "head": self.head_}).to(next(self.net_.parameters()).device)
-        rate = LEARNING_RATES["adam"] if self.learning_rate is None else self.learning_rate
-        optimizer, schedule = make_optimizer("adam", self._groups(), rate=rate, steps=self.steps)
-        average = None if self.decay is None else WeightAverage(parts, decay=self.decay)
-        if self.steps == 0:
-            self.history_ = History()
-            return
-        hook = self.head_.project_after(optimizer) if self.constraint == "project" else None
-        self.history_ = train(
-            parts,
-            self._loss_step,
-            batches,
-            steps=self.steps,
-            optimizer=optimizer,
-            schedule=schedule,
-            average=average,
-            seed=batches.seed,
-            checkpoint=saves,
-            progress=progress,
-            task="training the encoder",
-        )
-        if hook is not None:
-            hook.remove()
-        if average is not None:
-            average.copy_to(parts)
-            self.head_.project_()  # an average of unit vectors is shorter
 
     def _loss_step(self, batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
         embeddings = self.net_(batch.inputs)

@@ -11,17 +11,18 @@ from torch import nn
 
 from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
-from spaceform.encoders.batches import LabelledBatch, LabelledBatches
+from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
 from spaceform.encoders.named_loss import make_loss
+from spaceform.encoders.plan import Plan, with_own_rate
 from spaceform.losses.generic_pair import GenericPairLoss
 from spaceform.losses.mixing.form_loss import FormLoss
-from spaceform.losses.mixing.metrix_loss import Head, MetrixLoss
+from spaceform.losses.mixing.metrix_loss import MetrixLoss
 from spaceform.losses.mixing.positivity import acts_as_positive, positivity, positivity_threshold
 from spaceform.metrics.utilization import alignment, uniformity, utilization
 from spaceform.nets.halves import halves
 from spaceform.rng import derive_seed
 from spaceform.samplers.m_per_class import MPerClassSampler
-from spaceform.training.loop import Callback, History, train
+from spaceform.training.loop import Callback
 from spaceform.training.optimizers import LEARNING_RATES, make_optimizer
 from spaceform.types import PathLike, Progress, no_progress
 
@@ -46,6 +47,9 @@ PAPER_OPTIONS: dict[str, dict[str, Any]] = {
     "proxy_anchor": {"alpha": 32.0, "margin": 0.1},
 }
 """Settings of the losses in the paper's code."""
+
+CLASS_VECTOR_RATE = 100.0
+"""By what class vectors learn faster than the network, as in the code of Proxy Anchor, which the paper extends."""
 
 
 @final
@@ -145,10 +149,10 @@ class Metrix(AbstractEncoder):
         ``checkpoint`` folder, written ``every`` so many steps, a killed call goes on where it stood when it is
         repeated, and ends with the same weights as an unbroken one. ``callbacks`` may end training early.
         """
-        inputs, codes = self._enter(X, y)
+        inputs, codes = data = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
         check_choice(self.level, "level", LEVELS)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         sampler = MPerClassSampler(
             codes,
             classes_per_batch=self.classes_per_batch,
@@ -156,52 +160,36 @@ class Metrix(AbstractEncoder):
             seed=derive_seed(seed, "batches"),
         )
         self.net_ = self._new_net(seed)
-        self.loss_ = self._new_loss(seed)
-        self._cut = halves(self.net_) if self.level == "feature" else (nn.Identity(), self.net_)
-        saves = self._saves(checkpoint, every, (inputs, codes), {})
-        parts = nn.ModuleDict({"net": self.net_, "loss": self.loss_}).to(next(self.net_.parameters()).device)
-        if self.steps == 0:
-            self.history_ = History()
-        else:
-            optimizer, schedule = make_optimizer("adam", self._groups(), rate=self.learning_rate, steps=self.steps)
-            self.history_ = train(
-                parts,
-                self._loss_step,
-                LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed),
-                steps=self.steps,
-                optimizer=optimizer,
-                schedule=schedule,
-                seed=seed,
-                checkpoint=saves,
-                callbacks=callbacks,
-                progress=progress,
-                task="training the encoder",
-            )
-        del self._cut
-        self.net_.eval()
-        return self
+        self.loss_ = self._new_loss(seed).to(device())
+        trunk, head = halves(self.net_) if self.level == "feature" else (nn.Identity(), self.net_)
+        rate = LEARNING_RATES["adam"] if self.learning_rate is None else self.learning_rate
+        groups = with_own_rate(self.net_, self.loss_, rate=rate, factor=CLASS_VECTOR_RATE)
+        optimizer, schedule = make_optimizer("adam", groups, rate=self.learning_rate, steps=self.steps)
+
+        def loss_step(batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
+            features: torch.Tensor = trunk(batch.inputs)
+            mixing: dict[str, Any] = {}
+            if self.level != "embedding" and self.weight > 0:
+                mixing = {"features": features, "head": head}
+            return self.loss_.with_figures(head(features), batch.labels, generator=batch.generator, **mixing)
+
+        plan = Plan(
+            parts=self.learned,
+            loss_step=loss_step,
+            batches=LabelledBatches(inputs, codes, sampler, augment=self.augment, seed=seed),
+            steps=self.steps,
+            optimizer=optimizer,
+            schedule=schedule,
+        )
+        return self._run(plan, data, checkpoint=checkpoint, every=every, callbacks=callbacks, progress=progress)
+
+    @property
+    def learned(self) -> nn.Module:
+        """Return network and loss."""
+        return nn.ModuleDict({"net": super().learned, "loss": self.loss_})
 
     def _new_loss(self, seed: int) -> MetrixLoss:
         options = PAPER_OPTIONS.get(self.loss, {}) if isinstance(self.loss, str) else {}
         inner = make_loss(self.loss, options, n_classes=len(self.classes_), width=self.embedding_dim, seed=seed)
         check_real(self.weight, "weight", low=0)
         return MetrixLoss(loss=inner, alpha=self.alpha, weight=self.weight)
-
-    def _loss_step(self, batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
-        trunk, head = self._cut
-        features: torch.Tensor = trunk(batch.inputs)
-        mixing: dict[str, Any] = {}
-        if self.level != "embedding" and self.weight > 0:
-            own: Head = head
-            mixing = {"features": features, "head": own}
-        return self.loss_.with_figures(head(features), batch.labels, generator=batch.generator, **mixing)
-
-    def _groups(self) -> list[dict[str, Any]]:
-        rate = LEARNING_RATES["adam"] if self.learning_rate is None else self.learning_rate
-        groups: list[dict[str, Any]] = [{"params": list(self.net_.parameters())}]
-        own = [value for value in self.loss_.parameters() if value.requires_grad]
-        return [*groups, {"params": own, "lr": 100 * rate}] if own else groups
-
-    def _settings(self) -> dict[str, Any]:
-        settings = super()._settings()
-        return settings if isinstance(self.loss, str) else settings | {"loss": repr(self.loss)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -15,28 +15,20 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows, label_codes
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
-from spaceform.encoders.batches import device
+from spaceform.encoders.batches import LabelledBatch, LabelledBatches
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError
 from spaceform.heads.prototypes import class_prototypes
 from spaceform.losses.few_shot.episode import EpisodeLoss
 from spaceform.losses.few_shot.icnn import ICNNLoss
 from spaceform.losses.few_shot.proto_triplet import ProtoTripletLoss
-from spaceform.nets.inputs import as_tensor
 from spaceform.ops.pairs import l2_normalize, squared_distances
-from spaceform.rng import derive_seed, torch_generator
+from spaceform.rng import derive_seed
 from spaceform.samplers.episodes import EpisodeSampler
-from spaceform.training.augment import jitter
-from spaceform.training.loop import History, train
+from spaceform.training.loop import Callback
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
 
 __all__ = ["EpisodeLoss", "ICNNLoss", "NearestPrototypeClassifier", "ProtoTripletLoss", "SusanaEncoder"]
-
-
-class EpisodeTensors(NamedTuple):
-    """Inputs ``(N * (K + Q), ...)``, class by class with its supports first, and the generator of the step's draws."""
-
-    inputs: torch.Tensor
-    generator: torch.Generator
 
 
 @final
@@ -124,21 +116,21 @@ class SusanaEncoder(AbstractEncoder):
         loss: EpisodeLoss | None = None,
         checkpoint: PathLike | None = None,
         every: int = 50,
+        callbacks: Sequence[Callback] = (),
         progress: Progress = no_progress,
     ) -> Self:
         """Train on ``X`` with labels ``y (n,)`` (integer -1: never drawn) and return self.
 
         ``X``: pictures ``(n, size, size[, channels])`` uint8 or floats in [0, 1], or vectors ``(n, d)``. ``loss``
         replaces the one that ``terms`` and ``margin`` name. With a ``checkpoint`` folder, written ``every`` so many
-        steps, a killed call goes on where it stood when it is repeated.
+        steps, a killed call goes on where it stood when it is repeated. ``callbacks`` may end training early.
         """
-        inputs, codes = self._enter(X, y)
+        inputs, codes = data = self._enter(X, y)
         check_integer(self.steps, "steps", low=0)
-        seed = check_integer(self.random_state, "random_state", low=0)
+        seed = self.random_state
         rate = check_real(self.learning_rate, "learning_rate", low=0, open_ends=True)
         criterion = EpisodeLoss(terms=tuple(self.terms), margin=self.margin) if loss is None else loss
-        batches = _Episodes(inputs, self._sampler(codes, seed), self.augment, seed)
-        saves = self._saves(checkpoint, every, (inputs, codes), {"loss": repr(criterion)})
+        sampler = self._sampler(codes, seed)
         net = self._new_net(seed)
         self.net_ = net
         optimizer = torch.optim.Adam(net.parameters(), lr=rate)
@@ -146,30 +138,34 @@ class SusanaEncoder(AbstractEncoder):
             optimizer, check_integer(self.halve_every, "halve_every", low=1), gamma=0.5
         )
 
-        def loss_step(batch: EpisodeTensors) -> tuple[torch.Tensor, dict[str, float]]:
-            vectors = net(batch.inputs).unflatten(0, (batches.n_way, -1))
+        def rows(step: int) -> NDArray[np.int64]:
+            episode = sampler(step)
+            return np.concatenate([episode.support, episode.query], axis=1).ravel()
+
+        def loss_step(batch: LabelledBatch) -> tuple[torch.Tensor, dict[str, float]]:
+            vectors = net(batch.inputs).unflatten(0, (sampler.n_way, -1))
             support, query = vectors.split([self.n_shot, self.n_query], dim=1)
             total, parts = criterion(support, query, generator=batch.generator)
             return total, parts
 
-        self.history_ = (
-            train(
-                net,
-                loss_step,
-                batches,
-                steps=self.steps,
-                optimizer=optimizer,
-                schedule=halving,
-                seed=seed,
-                checkpoint=saves,
-                progress=progress,
-                task="training on episodes",
-            )
-            if self.steps
-            else History()
+        plan = Plan(
+            parts=net,
+            loss_step=loss_step,
+            batches=LabelledBatches(inputs, codes, rows, augment=self.augment, seed=seed),
+            steps=self.steps,
+            optimizer=optimizer,
+            schedule=halving,
+            task="training on episodes",
         )
-        net.eval()
-        return self
+        return self._run(
+            plan,
+            data,
+            checkpoint=checkpoint,
+            every=every,
+            callbacks=callbacks,
+            progress=progress,
+            options={"loss": repr(criterion)},
+        )
 
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self.net_(batch)
@@ -192,22 +188,6 @@ class SusanaEncoder(AbstractEncoder):
             n_query=self.n_query,
             seed=derive_seed(seed, "episodes"),
         )
-
-
-class _Episodes:
-    """Episodes as a function of the step."""
-
-    def __init__(self, inputs: np.ndarray, sampler: EpisodeSampler, augment: bool, seed: int) -> None:
-        self.inputs, self.sampler, self.seed = inputs, sampler, seed
-        self.n_way, self.augment = sampler.n_way, augment and inputs.ndim == 4
-
-    def __call__(self, step: int) -> EpisodeTensors:
-        episode = self.sampler(step)
-        rows = np.concatenate([episode.support, episode.query], axis=1).ravel()
-        generator = torch_generator(derive_seed(self.seed, "draws", step))
-        inputs = as_tensor(self.inputs[rows])
-        inputs = jitter(inputs, generator) if self.augment else inputs
-        return EpisodeTensors(inputs.to(device()), generator)
 
 
 @final
