@@ -7,6 +7,7 @@ import torch
 from spaceform.encoders.early_stopping import EarlyStopping
 from spaceform.encoders.learner import MetricLearner
 from spaceform.errors import InputError
+from spaceform.methods.metric_learning.facenet import FaceNet
 
 pytest.importorskip("lightning_fabric")
 
@@ -52,6 +53,14 @@ def test_two_processes_give_the_weights_and_decisions_of_one(pictures, tmp_path)
     again = learner().fit(X, y, callbacks=[EarlyStopping(learner(), X, y, every=2, patience=9)],
                           checkpoint=tmp_path / "run")  # fmt: skip
     torch.testing.assert_close(again.transform(X), together.transform(X))
+
+
+def test_facenet_too_is_shared(pictures):
+    settings = {**SMALL, "steps": 4, "mining": "hard", "decay": 0.5}
+    alone = FaceNet(**settings).fit(*pictures, extra_negatives=3)
+    together = FaceNet(**settings).fit(*pictures, extra_negatives=3, devices=2)
+    torch.testing.assert_close(together.transform(pictures[0]), alone.transform(pictures[0]), atol=1e-4, rtol=1e-3)
+    np.testing.assert_allclose(together.history_.figures["loss"], alone.history_.figures["loss"], rtol=1e-4)
 
 
 def test_numbers_of_devices_that_cannot_be_are_refused(pictures):

@@ -4,18 +4,30 @@ import pytest
 import torch
 
 from contracts.discovery import losses
+from spaceform.encoders.learner import MetricLearner
 from spaceform.encoders.named_loss import find_loss, loss_classes, make_loss, over_classes
 from spaceform.errors import InputError
 from spaceform.losses.combination import WeightedSum
+from spaceform.losses.mixing.form_loss import FormLoss
+from spaceform.losses.mixing.metrix_loss import MetrixLoss
 from spaceform.losses.proxies import ProxyAnchorLoss
 from spaceform.losses.triplet import TripletLoss
 
 
 def test_every_loss_of_the_losses_folder_has_its_name():
-    # those in folders inside need what no text says: the loss that they mix, or the network that they watch
-    classes = {kind for kind in losses() if kind.__module__.rpartition(".")[0] == "spaceform.losses"}
-    assert set(loss_classes().values()) == {kind for kind in classes if kind.__name__.endswith("Loss")}
+    # no text says what a form is; Metrix has a learner of its own, which takes a loss by name
+    classes = {kind for kind in losses() if kind.__name__.endswith("Loss")} - {FormLoss, MetrixLoss}
+    assert set(loss_classes().values()) == classes
     assert {"triplet", "info_nce", "n_pair", "proxy_nca", "sup_con", "circle"} <= set(loss_classes())
+    assert {"arbitrary_pair", "icnn", "proto_triplet", "margin"} <= set(loss_classes())
+
+
+@pytest.mark.parametrize("name", sorted(loss_classes()))
+def test_every_name_trains(name):
+    X = torch.randn(24, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    learner = MetricLearner(loss=name, embedding_dim=4, classes_per_batch=3, samples_per_class=4, steps=2, net="mlp")
+    learner.fit(X, [0, 1, 2] * 8)
+    assert learner.history_.steps == [1, 2]
 
 
 def test_a_wrong_name_lists_the_right_ones():

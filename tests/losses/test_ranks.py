@@ -3,8 +3,18 @@
 import pytest
 import torch
 
+from contracts import discovery
 from oracles.ranks import on_ranks
-from oracles.shared_losses import everything
+from oracles.shared_losses import everything, losses
+from spaceform.losses.combination import WeightedSum
+from spaceform.losses.triplet import TripletLoss
+
+
+def test_no_loss_is_left_out():
+    given = [part for loss in losses().values() for part in (loss, *getattr(loss, "losses", ()))]
+    kinds = {type(loss) for loss in given}
+    assert set(discovery.losses()) - kinds == {TripletLoss}, "triplets stand in tests/training/test_distributed.py"
+    assert WeightedSum in kinds
 
 
 def test_two_processes_give_the_value_and_gradient_of_one(tmp_path):

@@ -7,10 +7,18 @@ import torch.distributed as dist
 
 from oracles.batches import batch
 from oracles.pair_losses import CASES
+from spaceform.losses.class_pairs.arbitrary import ArbitraryPairLoss
 from spaceform.losses.combination import CrossBatchMemory
+from spaceform.losses.few_shot.icnn import ICNNLoss
+from spaceform.losses.few_shot.proto_triplet import ProtoTripletLoss
+from spaceform.losses.generic_pair import contrastive_form
 from spaceform.losses.info_nce import InfoNCELoss, NPairLoss
-from spaceform.losses.margin_softmax import ArcFaceLoss, CosFaceLoss, NormalizedSoftmaxLoss
+from spaceform.losses.margin import MarginLoss
+from spaceform.losses.margin_softmax import ArcFaceLoss, CosFaceLoss, LinearSoftmaxLoss, NormalizedSoftmaxLoss
+from spaceform.losses.mixing.form_loss import FormLoss
+from spaceform.losses.mixing.metrix_loss import MetrixLoss
 from spaceform.losses.proxies import ProxyAnchorLoss, ProxyNCALoss, SoftTripleLoss
+from spaceform.losses.regularizers.energy_confusion import EnergyConfusion
 from spaceform.losses.supcon import SupConLoss
 from spaceform.ops.memory import MemoryBank
 from spaceform.training.distributed import gather, gather_with_grad, world_size
@@ -20,13 +28,29 @@ SIZE = {"n_classes": 8, "width": WIDTH}
 
 
 def losses():
-    vectors = [NormalizedSoftmaxLoss, CosFaceLoss, ArcFaceLoss, ProxyNCALoss, ProxyAnchorLoss, SoftTripleLoss]
+    vectors = [
+        LinearSoftmaxLoss,
+        NormalizedSoftmaxLoss,
+        CosFaceLoss,
+        ArcFaceLoss,
+        ProxyNCALoss,
+        ProxyAnchorLoss,
+        SoftTripleLoss,
+    ]
     return {
         **{name: case.make() for name, case in CASES.items()},
         "n-pair": NPairLoss(),
         "learned-temperature": InfoNCELoss(learn_temperature=True),
         "sum": SupConLoss() + 0.13 * ArcFaceLoss(**SIZE),
         "memory": CrossBatchMemory(loss=SupConLoss(), bank=MemoryBank(rows=40, width=WIDTH)),
+        "margin": MarginLoss(learn_beta=True),
+        "icnn": ICNNLoss(),
+        "proto-triplet": ProtoTripletLoss(foreign="random"),
+        "confusion": EnergyConfusion(),
+        "confusion of drawn pairs": EnergyConfusion(n_pairs=9),
+        "form": FormLoss(form=contrastive_form()),
+        "metrix": MetrixLoss(loss=SupConLoss()),
+        "arbitrary pairs": ArbitraryPairLoss(**SIZE),
         **{kind.__name__: kind(**SIZE) for kind in vectors},
     }
 
@@ -45,6 +69,7 @@ def everything(share: float = 0.3) -> dict[str, list]:
     """
     found: dict[str, list] = {}
     for name, loss in losses().items():
+        torch.manual_seed(7)  # as the training loop does at every step: all processes draw alike
         weight = torch.randn(WIDTH, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64).requires_grad_()
         for seed in (1, 2):
             data = batch(seed)
@@ -52,7 +77,7 @@ def everything(share: float = 0.3) -> dict[str, list]:
             embeddings, y = x[_share(share)] @ weight.T, y[_share(share)]
             value = loss(gather_with_grad(embeddings), gather(y))
             value.backward()
-        gradients = [weight.grad, *(p.grad for p in loss.parameters())]
+        gradients = [weight.grad, *(p.grad for p in loss.parameters() if p.requires_grad)]
         if world_size() > 1:  # the mean that DistributedDataParallel takes
             for gradient in gradients:
                 dist.all_reduce(gradient)

@@ -26,13 +26,16 @@ SUPPLIED = ("n_classes", "width", "seed")
 
 @cache
 def loss_classes() -> dict[str, type[nn.Module]]:
-    """Return the losses of this library by name: ``TripletLoss`` is ``triplet``, ``InfoNCELoss`` ``info_nce``."""
+    """Return the losses of this library by name: ``TripletLoss`` is ``triplet``, ``InfoNCELoss`` ``info_nce``.
+
+    A loss that needs an object, such as the loss that it mixes, is not among them.
+    """
     found: dict[str, type[nn.Module]] = {}
-    for info in pkgutil.iter_modules(losses.__path__, f"{losses.__name__}."):
+    for info in pkgutil.walk_packages(losses.__path__, f"{losses.__name__}."):
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             own = inspect.isclass(value) and value.__module__ == module.__name__ and issubclass(value, nn.Module)
-            if own and name.endswith("Loss") and _over_a_batch(value) and not inspect.isabstract(value):
+            if own and name.endswith("Loss") and not inspect.isabstract(value) and _over_a_batch(value):
                 found[_snake(name.removesuffix("Loss"))] = value
     return dict(sorted(found.items()))
 
@@ -95,7 +98,10 @@ def _read(kind: type[nn.Module], name: str, value: Any) -> Any:
 
 
 def _over_a_batch(kind: type[nn.Module]) -> bool:
-    return list(inspect.signature(kind.forward).parameters)[1:3] == ["embeddings", "labels"]
+    """Return whether a loss takes a batch, and needs to be told nothing but what data or text can say."""
+    needed = {n for n, p in inspect.signature(kind).parameters.items() if p.default is inspect.Parameter.empty}
+    takes = list(inspect.signature(kind.forward).parameters)[1:3]
+    return takes == ["embeddings", "labels"] and needed <= set(SUPPLIED)
 
 
 def _snake(name: str) -> str:

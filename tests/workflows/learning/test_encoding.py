@@ -1,5 +1,6 @@
 """Encoders trained by any loss on pictures or vectors: what is kept back, measured, written, resumed and refused."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -132,6 +133,29 @@ def test_a_folder_of_pictures_with_a_network_of_ones_own(folder, tmp_path):
     again = MetricLearner.load(tmp_path / "t" / "encoder", net=plain_net)
     assert again.fingerprint == made.encoder["fingerprint"]
     assert again.net == address
+
+
+def test_domains_are_told_by_a_column(space, tmp_path, monkeypatch):
+    from spaceform.methods.few_shot.dafosnet import DAFOSEncoder
+
+    told = []
+    fit = DAFOSEncoder.fit
+
+    @functools.wraps(fit)
+    def listening(self, X, y, **options):
+        told.append(options["domains"])
+        return fit(self, X, y, **options)
+
+    monkeypatch.setattr(DAFOSEncoder, "fit", listening)
+    drawn = space.with_columns({"vendor": ["one" if row % 2 else "two" for row in range(len(space))]})
+    small = {"steps": 2, "embedding_dim": 4, "n_way": 3, "shots": 1, "queries": 2, "net": "mlp", "baseline": False}
+    result = train("dafosnet", drawn, out=tmp_path / "t", options=small | {"target": "vendor=two"})
+    kept = np.flatnonzero(result.space.column("part") == "train")
+    np.testing.assert_array_equal(told[-1], kept % 2 == 0)
+    with pytest.raises(InputError, match="one, two"):
+        train("dafosnet", drawn, out=tmp_path / "u", options=small | {"target": "vendor=three"})
+    with pytest.raises(InputError, match="knows no domains"):
+        train("triplet", drawn, out=tmp_path / "u", options=FAST | {"target": "vendor=two"})
 
 
 def test_a_pretrained_backbone_from_a_folder(folder, tmp_path):

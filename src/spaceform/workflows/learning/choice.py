@@ -25,14 +25,17 @@ CLASS_RATE = 1e-2
 """Learning rate of class vectors, whatever that of the network: as Proxy Anchor sets it (Kim and others, CVPR 2020)."""
 
 
-def training_options(*, devices: int = 1, patience: int = 10, looks: int = 20, baseline: bool = True) -> dict[str, Any]:
+def training_options(
+    *, devices: int = 1, patience: int = 10, looks: int = 20, baseline: bool = True, target: str | None = None
+) -> dict[str, Any]:
     """Return how an encoder is trained, besides the options of its class.
 
     ``devices``: processes that share a batch. ``looks``: how often in all steps retrieval on held-out rows is looked
     at, and ``patience``: how many looks without a better one end training; the rate rises over the first third of the
-    steps, where retrieval may fall for a while. ``baseline``: train the linear softmax too.
+    steps, where retrieval may fall for a while. ``baseline``: train the linear softmax too. ``target``, for methods
+    that cross domains: ``COLUMN=VALUE`` of the rows of the target domain; all others are of the source.
     """
-    return {"devices": devices, "patience": patience, "looks": looks, "baseline": baseline}
+    return {"devices": devices, "patience": patience, "looks": looks, "baseline": baseline, "target": target}
 
 
 @dataclass(frozen=True, kw_only=True)

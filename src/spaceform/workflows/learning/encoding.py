@@ -54,7 +54,7 @@ def train_network(job: Job) -> Trained:
         items, raw, base = _items(job)
         y, names = base.labels(job.label)
         _check_classes(y, names)
-        made = _train(job, items, raw, y)
+        made = _train(job, items, raw, y, domains=_domains(job, base))
         space, learned, figures = _made(job, made, base, y)
     floor = next(iter(figures), "")
     notes = _notes(job, made)
@@ -86,7 +86,7 @@ class _Run:
     baseline_curves: Curves | None
 
 
-def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray) -> _Run:
+def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray, *, domains: IntArray | None) -> _Run:
     split = split_rows(y, share=job.held_out, seed=job.seed)
     encoder: AbstractEncoder = job.make()
     alike = _like(encoder)
@@ -94,13 +94,14 @@ def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray) -> _Run:
     if alike is not None:
         untrained = MetricLearner(**alike | {"steps": 0}).fit(items[split.train], y[split.train])
         before = untrained.encode(items, progress=_renamed(job.progress, "before training: "))
-    curves = _fit(job, encoder, items, y, split, name="trained")
+    own = {} if domains is None else {"domains": domains[split.train]}
+    curves = _fit(job, encoder, items, y, split, name="trained", own=own)
     vectors = encoder.encode(items, progress=job.progress)
     baseline, baseline_curves = None, None
     wanted = job.training["baseline"] and split.by and job.options.get("loss") != "linear_softmax"
     if wanted and alike is not None and alike["steps"]:
         rival = MetricLearner(**alike)
-        baseline_curves = _fit(job, rival, items, y, split, name="baseline")
+        baseline_curves = _fit(job, rival, items, y, split, name="baseline", own={})
         baseline = rival.encode(items, progress=_renamed(job.progress, "baseline: "))
     return _Run(
         split=split,
@@ -129,8 +130,17 @@ def _like(encoder: AbstractEncoder) -> dict[str, Any] | None:
     return {**shared, "loss": "linear_softmax", "loss_rate_factor": 1.0}
 
 
-def _fit(job: Job, encoder: AbstractEncoder, items: np.ndarray, y: IntArray, split: Split, *, name: str) -> Curves:
-    """Fit on the rows for training, stop by those for validation, and return the curves."""
+def _fit(
+    job: Job,
+    encoder: AbstractEncoder,
+    items: np.ndarray,
+    y: IntArray,
+    split: Split,
+    *,
+    name: str,
+    own: Mapping[str, Any],
+) -> Curves:
+    """Fit on the rows for training, stop by those for validation, and return the curves; ``own`` goes to the fit."""
     steps = int(getattr(encoder, "steps", 0) or 0)
     every = max(1, steps // job.training["looks"])
     looks = EarlyStopping(
@@ -145,7 +155,7 @@ def _fit(job: Job, encoder: AbstractEncoder, items: np.ndarray, y: IntArray, spl
         "devices": job.training["devices"],
         "callbacks": [looks] if watched else [],
     }
-    encoder.fit(items[split.train], y[split.train], **accepted(encoder.fit, surroundings))
+    encoder.fit(items[split.train], y[split.train], **accepted(encoder.fit, surroundings), **own)
     if watched:
         looks.restore()
     history = getattr(encoder, "history_", History())
@@ -241,6 +251,21 @@ def _items(job: Job) -> tuple[np.ndarray, FloatArray, Space]:
         info={"source": found.path},
     )
     return found.images, as_vectors(found.images), space
+
+
+def _domains(job: Job, base: Space) -> IntArray | None:
+    """Return 1 for rows of the target domain and 0 for those of the source, None where no target is named."""
+    target = job.training["target"]
+    if target is None:
+        return None
+    if not accepted(job.make().fit, {"domains": 0}):
+        raise InputError("target", got=repr(target), expected=f"nothing: {job.slug} knows no domains")
+    column, _, value = target.partition("=")
+    codes, values = base.labels(column)
+    if value not in values:
+        listed = ", ".join(values[:20])
+        raise InputError("target", got=repr(target), expected=f"COLUMN=VALUE with a value of {column}: {listed}")
+    return (codes == values.index(value)).astype(np.int64)
 
 
 def _own_size(job: Job) -> int | None:
