@@ -240,7 +240,9 @@ def test_rows_of_a_space_are_named_or_turned_away():
     X[::10] += 60
     names = [None if row % 10 == 0 else f"class {label}" for row, label in enumerate(y)]
     space = Space.create(X.astype(np.float32), attributes={"kind": names}, label="kind")
-    result = verb.train("dafosnet", space, options={"threshold": "fit", "unknown_label": "none"})
+    result = verb.train(
+        "dafosnet:OpenSetPrototypeClassifier", space, options={"threshold": "fit", "unknown_label": "none"}
+    )
     found = result.space.column("dafosnet_class")
     assert (found[::10] == "none").all()
     known = np.arange(len(y)) % 10 != 0

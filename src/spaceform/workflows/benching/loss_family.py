@@ -22,7 +22,7 @@ from spaceform.losses.triplet import TripletLoss
 from spaceform.ops.triplets import Mining
 
 MARGIN = 0.2
-PML, ST = "pytorch-metric-learning", "sentence-transformers"
+PML, ST, OML = "pytorch-metric-learning", "sentence-transformers", "open-metric-learning"
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Maker = Callable[[int, int], nn.Module]
@@ -72,7 +72,18 @@ def peers(loss: str, batch: int, *, classes: int, width: int) -> dict[str, Step]
             found[ST] = lambda rows, labels: peer.compute_loss_from_embeddings([rows], labels)
         else:
             found[ST] = lambda rows, labels: peer.batch_hard_triplet_loss(labels, rows)
+    if loss == "batch-hard triplet" and importlib.util.find_spec("oml") is not None:
+        found[OML] = _of_oml()
     return found
+
+
+def _of_oml() -> Step:
+    """Open-metric-learning mines no semi-hard triplets, and wants NumPy below 2: it is met where somebody put it."""
+    hard = importlib.import_module("oml.miners.inbatch_hard_tri").HardTripletsMiner()
+    made: Step = importlib.import_module("oml.losses.triplet").TripletLossWithMiner(
+        margin=MARGIN, miner=hard, need_logs=False
+    )
+    return made
 
 
 def _of_pml(loss: str, classes: int, width: int) -> Step:
