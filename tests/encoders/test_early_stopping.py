@@ -1,9 +1,14 @@
 """Early stopping on rows that training never sees: when it stops, which weights stay, and what a killed run keeps."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
+from contracts.cases import ESTIMATORS, blobs
+from contracts.discovery import estimators
+from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.early_stopping import EarlyStopping
 from spaceform.encoders.learner import MetricLearner
 from spaceform.errors import InputError, InterruptedRunError
@@ -98,3 +103,26 @@ def test_without_a_look_restore_changes_nothing(rows):
     before = {name: value.clone() for name, value in learner.net_.state_dict().items()}
     EarlyStopping(learner, rows[2], rows[3]).restore()
     assert all(torch.equal(value, before[name]) for name, value in learner.net_.state_dict().items())
+
+
+def watchable():
+    return [kind for kind in estimators() if issubclass(kind, AbstractEncoder)
+            and "callbacks" in inspect.signature(kind.fit).parameters]  # fmt: skip
+
+
+def test_all_encoders_but_those_that_grow_can_be_watched():
+    grow = {"DynamicSubspaceEncoder"}  # it stops by itself
+    others = {kind.__name__ for kind in estimators() if issubclass(kind, AbstractEncoder)} - grow
+    assert others == {kind.__name__ for kind in watchable()}
+
+
+@pytest.mark.parametrize("kind", watchable(), ids=lambda kind: kind.__name__)
+def test_every_encoder_is_watched_and_gets_its_best_weights_back(kind):
+    case = ESTIMATORS[kind.__name__]
+    X, y = blobs(1, rows=16)
+    encoder = kind(**case.settings, **case.make())
+    looks = EarlyStopping(encoder, X, y, every=1, patience=99)
+    encoder.fit(X, y, callbacks=[looks])
+    assert looks.steps == encoder.history_.steps
+    looks.restore()
+    assert max(looks.map_at_r) == pytest.approx(map_at_r(encoder.transform(X), y))
