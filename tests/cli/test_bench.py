@@ -29,3 +29,19 @@ def test_rows_as_table_json_and_file(toy, tmp_path, capsys):
 def test_unknown_subject_lists_the_known(capsys):
     assert main(["bench", "nothing"]) == 2
     assert "startup" in capsys.readouterr().err
+
+
+def test_rows_on_other_subjects_stay_if_they_are_of_this_machine(toy, tmp_path, capsys):
+    path = tmp_path / "b.json"
+    assert main(["bench", "--out", str(path)]) == 0
+    kept = json.loads(path.read_text())
+    kept["rows"] = {"toy": [], "other": [{"what": "c"}]}
+    path.write_text(json.dumps(kept))
+    assert main(["bench", "toy", "--out", str(path)]) == 0
+    assert json.loads(path.read_text())["rows"].keys() == {"toy", "other"}
+    assert json.loads(path.read_text())["rows"]["toy"][0]["what"] == "a"
+    path.write_text(json.dumps(kept | {"versions": {"python": "2.7"}}))
+    assert main(["bench", "toy", "--out", str(path)]) == 2
+    assert "measured anew" in capsys.readouterr().err
+    path.write_text("{}")
+    assert main(["bench", "toy", "--out", str(path)]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,28 +18,58 @@ from spaceform.errors import InputError
 def bench(
     subject: Annotated[str | None, typer.Argument(help="What to measure; without it, everything.")] = None,
     quick: Annotated[bool, typer.Option(help="Small sizes only.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write the rows to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the rows to this JSON file; its rows on other subjects stay.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
     """Time ours and the peers in one process and one thread each; peers that are not installed are left out."""
     known = subjects()
     if subject is not None and subject not in known:
         raise InputError("subject", got=repr(subject), expected="one of " + ", ".join(map(repr, known)))
+    wanted = known if subject is None else [subject]
+    kept = {} if out is None else _kept(out, wanted)
     made: dict[str, list[dict[str, Any]]] = {}
-    for name in known if subject is None else [subject]:
+    for name in wanted:
         with progress_bar() as progress:
             module = importlib.import_module(f"spaceform.workflows.bench_{name}")
             made[name] = module.run(quick=quick, progress=progress)
     if out is not None:
-        from spaceform.claims.record import machine, versions, write_json
+        from spaceform.claims.record import write_json
 
-        write_json(out, {"rows": made, "versions": versions(), "machine": machine()})
+        write_json(out, {"rows": kept | made, **_about()})
     if as_json:
         print_json(made)
         return
     for name, rows in made.items():
         columns = list(dict.fromkeys(key for row in rows for key in row))
         print_table(name, columns, [_cells(row, columns) for row in rows])
+
+
+def _about() -> dict[str, Any]:
+    from spaceform.claims.record import machine, versions
+
+    return {"versions": versions(), "machine": machine()}
+
+
+def _kept(out: Path, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the rows on other subjects that a file holds; figures of another machine or versions may not join them."""
+    if not out.exists():
+        return {}
+    try:
+        found = json.loads(out.read_text(encoding="utf-8"))
+        rows = {name: one for name, one in found["rows"].items() if name not in wanted}
+        same = all(found[name] == value for name, value in _about().items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError("out", got=str(out), expected="a file that spaceform bench wrote, or none") from error
+    if rows and not same:
+        raise InputError(
+            "out",
+            got=f"{out} of another machine or other versions",
+            expected="one of this machine and these versions",
+            remedy="name no subject, so that all is measured anew",
+        )
+    return rows
 
 
 def subjects() -> list[str]:
