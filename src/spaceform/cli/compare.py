@@ -67,8 +67,13 @@ def _print(result: CompareResult) -> None:
         print_table(f"Does the head of one read the other? ({result.labelled_by})", columns, rows)
     names = result.pairs.keys
     rows = [
-        (cell(row.key), row.distance, row.overlap, row.moved)
-        + tuple(cell(", ".join(map(str, names[list(near[:2])]))) for near in (row.near_a, row.near_b))
+        (
+            cell(row.key),
+            row.distance,
+            row.overlap,
+            row.moved,
+            *(cell(", ".join(map(str, names[list(near[:2])]))) for near in (row.near_a, row.near_b)),
+        )
         for row in result.rows[:SHOWN_ROWS]
     ]
     columns = ("row", "distance", "neighbours shared", "moved", "nearest in A", "nearest in B")

@@ -1,4 +1,4 @@
-"""The page of a comparison: both maps laid upon each other, what agrees, which rows moved, and whose head reads whom."""
+"""The page of a comparison: both maps, what agrees, which rows moved, and whose head reads whom."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _facts(result: CompareResult) -> dict[str, str]:
 
 def _words(result: CompareResult) -> Section:
     intro = f"A is {_side(result.a.name, result.a.rows)}, B is {_side(result.b.name, result.b.rows)}."
-    blocks: list[Block] = [Notes(sentences=result.conclusions)]
+    blocks: list[Block] = [Notes(sentences=result.conclusions[1:])]
     rest = [*result.notes, *(f"no {name}: {reason}" for name, reason in result.missing.items())]
     if rest:
         blocks.append(Notes(sentences=rest, kind="notes warnings"))
@@ -101,15 +101,19 @@ def _figures(result: CompareResult) -> Section:
         ("rank correlation of distances", figures.distances, "1 where far and near are the same in both"),
         ("linear CKA", figures.cka, "1 for an isometry; forgives much else, so it is no verdict"),
         ("distances beside one factor", figures.gap, "0 only for an isometry: what is left of their variance"),
-        ("rotation, on rows it was fitted to", figures.rigid_fitted, "above the held-out figure by what was overfitted"),
+        (
+            "rotation, on rows it was fitted to",
+            figures.rigid_fitted,
+            "above the held-out figure by what was overfitted",
+        ),
     ]
     svg = draw_overlap(result.histograms, k=figures.k)
     return Section(
         title="How much agrees, and how much chance would",
         intro=(
             "Maps are fitted on one half of the rows and judged on the other. The share is how much of what any linear "
-            "map carries over a rotation (with reflection, scale and shift) carries: near 1 the two are versions of one "
-            "arrangement. Each control takes one thing away."
+            "map carries over a rotation (with reflection, scale and shift) carries: near 1 the two are versions of "
+            "one arrangement. Each control takes one thing away."
         ),
         blocks=[
             Table(columns=("", "rotation", "any linear map", "share", "neighbours"), rows=rows, bars=(1, 2, 3, 4)),
@@ -123,8 +127,7 @@ def _readings(result: CompareResult) -> Section | None:
     if not result.readings:
         return None
     rows = [
-        (f"{one.head} reads {'A' if one.head == 'B' else 'B'}", one.own, one.rigid, one.linear, one.relative)
-        + (one.absolute, one.shuffled)
+        (f"{one.head} on {one.away}", one.own, one.rigid, one.linear, one.relative, one.absolute, one.shuffled)
         for one in result.readings
     ]
     first = result.readings[0]
@@ -132,12 +135,14 @@ def _readings(result: CompareResult) -> Section | None:
     return Section(
         title="Can the head of one read the other?",
         intro=(
-            f"A head ({first.kind}) learns {result.labelled_by} ({first.classes} classes) from half of the rows of its own "
-            f"space and is asked about {first.rows:,} other rows as the other space has them."
+            f"A head ({first.kind}) learns {result.labelled_by} ({first.classes} classes) from half of the rows of its "
+            f"own space and is asked about {first.rows:,} other rows as the other space has them."
         ),
         blocks=[
-            Plot(svg=draw_readings(result.readings), caption="Right answers on rows that neither head nor map has seen."),
-            Table(columns=columns, rows=rows, bars=range(1, len(columns))),
+            Plot(
+                svg=draw_readings(result.readings), caption="Right answers on rows that neither head nor map has seen."
+            ),
+            Table(columns=columns, rows=rows),
         ],
     )
 
@@ -173,7 +178,10 @@ def _view(result: CompareResult, max_rows: int, seed: int, progress: Progress) -
     near = project(Space.create(image), seed=seed, start=second, max_rows=len(rows), progress=progress).xy
     first = fit_rigid_map(near, second, scaled=False)(near) if len(rows) > 2 else near
     colours: dict[str, list[str | None]] = {}
-    for side, space, own in (("A", result.spaces[0], result.pairs.rows_a), ("B", result.spaces[1], result.pairs.rows_b)):
+    for side, space, own in (
+        ("A", result.spaces[0], result.pairs.rows_a),
+        ("B", result.spaces[1], result.pairs.rows_b),
+    ):
         colours |= _colours(space, own[rows], side, colours)
     if result.moved:
         colours["moved"] = ["moved" if one else "stayed" for one in result.displacement.moved[rows]]
@@ -190,21 +198,25 @@ def _view(result: CompareResult, max_rows: int, seed: int, progress: Progress) -
         texts={"neighbours shared": [f"{one:.0%}" for one in overlap]},
         title="Both maps",
         intro=(
-            "Every point is one item, on the left as A has it (turned onto B), on the right as B has it. Hover to see an "
-            "item in both; scroll to zoom, drag to move, click a class to see it alone. The map of A starts from that of "
-            "B: what stays together is together in both."
+            "Every point is one item, on the left as A has it (turned onto B), on the right as B has it. Hover to see "
+            "an item in both; scroll to zoom, drag to move, click a class to see it alone. The map of A starts from "
+            "that of B: what stays together is together in both."
         ),
     )
 
 
-def _colours(space: Space, rows: IntArray, side: str, taken: dict[str, list[str | None]]) -> dict[str, list[str | None]]:
+def _colours(
+    space: Space, rows: IntArray, side: str, taken: dict[str, list[str | None]]
+) -> dict[str, list[str | None]]:
     found: dict[str, list[str | None]] = {}
     for name in space.columns:
         values = space.column(name)[rows]
         if values.dtype.kind not in "OiubU" or any(isinstance(one, tuple) for one in values[:1]):
             continue
         texts = [None if one is None else str(one) for one in values.tolist()]
-        if 1 < len({one for one in texts if one is not None}) <= min(COLOURS, len(texts) // 2) and texts != taken.get(name):
+        if 1 < len({one for one in texts if one is not None}) <= min(COLOURS, len(texts) // 2) and texts != taken.get(
+            name
+        ):
             found[name if name not in taken else f"{name} ({side})"] = texts
     return found
 
@@ -226,7 +238,5 @@ def _picture(result: CompareResult, item: int) -> bytes | None:
 
 
 def _shown(sections: Sequence[Section | None]) -> set[int]:
-    galleries = [
-        block for one in sections if one is not None for block in one.blocks if isinstance(block, Gallery)
-    ]
+    galleries = [block for one in sections if one is not None for block in one.blocks if isinstance(block, Gallery)]
     return {int(row) for block in galleries for line in block.lines for group in line.groups for row in group}

@@ -51,5 +51,5 @@ def draw_readings(readings: Sequence[Reading]) -> str:
             ax.set_ylim(len(shown) - 0.5, -0.5)
             ax.set_xlim(0, 1.15)
             ax.set_xticks([0, 0.5, 1])
-            ax.set_title(f"the head of {one.head} reads {'A' if one.head == 'B' else 'B'}")
+            ax.set_title(f"the head of {one.head} reads {one.away}")
         return finish(drawn, [])

@@ -87,7 +87,7 @@ class MapView:
     """The points of the map: ``xy (n, 2)``, the Space's ``rows`` they stand for, colourings and hover texts.
 
     ``colours`` maps a column to one text (or None) per point, ``texts`` a column to one text per point. With ``before
-    (n, 2)`` the same points are shown twice, side by side, under ``sides``. ``title`` and ``intro`` stand above the map.
+    (n, 2)`` the same points are shown twice, side by side, under ``sides``. ``title`` and ``intro`` stand above.
     """
 
     xy: FloatArray

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,7 @@ SAMPLE = 10_000
 FARTHEST = 24
 """Rows listed at least, moved or not; at most ten times as many that moved."""
 
+NO_LABEL = "no label with two classes that have rows enough: name one (label=)"
 NEAR = 5
 BINS = 20
 STEPS = 5
@@ -45,8 +48,8 @@ def compare(
     """Compare two Spaces, or those in two folders, whose rows are the same items: two encoders, or two versions of one.
 
     Parameters: ``key`` the column that pairs the rows (None: the ids), ``"concept=id"`` where it has another name in
-    B; rows of one key count as one, at their mean. ``label`` a column with classes, in one of them at least (None: their
-    own labels, B's before A's), for the heads. ``sample`` items are drawn by ``seed`` if there are more.
+    B; rows of one key count as one, at their mean. ``label`` a column with classes, in one of them at least (None:
+    their own labels, B's before A's), for the heads. ``sample`` items are drawn by ``seed`` if there are more.
 
     Maps are fitted on one half of the rows and judged on the other. What the figures mean is told by controls on the
     same rows: wrong pairs, wrong pairs within classes, and B made of A with noise of the size found. Widths may differ;
@@ -65,9 +68,7 @@ def compare(
     pairs = pair_rows(*sides, sample=sample, generator=as_generator(derive_seed(seed, "sample")))
     _refuse_equal_rows(pairs)
 
-    def step(done: int) -> None:
-        progress("comparing", done, STEPS)
-
+    step = partial(_step, progress)
     step(0)
     ground = measures.prepare(pairs.A, pairs.B, pairs.labels, seed=seed)
     step(1)
@@ -83,38 +84,41 @@ def compare(
         figures=figures,
         controls=made,
         equal=_equal(pairs, kept),
+        seen=ground.slim_kept,
         scale=fit_rigid_map(ground.slim_a[kept], ground.slim_b[kept]).scale,
         rows=len(pairs),
         moved=int(found.moved.sum()),
     )
-    verdict = sentences.judge(evidence)
-    rows = _rows(pairs, ground, found)
-    examples = [row.key for row in rows if row.moved][:3]
     step(5)
-    owner = {"A": labels[0], "B": labels[1], "": None}[pairs.labelled_by]
     return CompareResult(
         a=_facts(spaces[0], names[0]),
         b=_facts(spaces[1], names[1]),
-        verdict=verdict,
-        conclusions=tuple(sentences.conclude(verdict, evidence, readings=readings, examples=examples)),
+        **_told(evidence, readings, _rows(pairs, ground, found)),
         counts=pairs.counts,
-        compared=len(pairs),
         figures=figures,
         controls=made,
-        scale=evidence.scale,
-        moved=evidence.moved,
-        rows=rows,
-        readings=readings,
-        labelled_by=owner,
+        labelled_by={"A": labels[0], "B": labels[1], "": None}[pairs.labelled_by],
         histograms=_histograms(ground, seed),
         notes=tuple(_notes(pairs, ground)),
-        missing={} if readings else {"readings": "no label with two classes that have rows enough: name one (label=)"},
+        missing={} if readings else {"readings": NO_LABEL},
         seconds=round(time.monotonic() - begun, 1),
         pairs=pairs,
         ground=ground,
         displacement=found,
         spaces=(spaces[0], spaces[1]),
     )
+
+
+def _step(progress: Progress, done: int) -> None:
+    progress("comparing", done, STEPS)
+
+
+def _told(evidence: sentences.Evidence, readings: tuple[reading.Reading, ...], rows: tuple[OneRow, ...]) -> Any:
+    verdict = sentences.judge(evidence)
+    examples = [row.key for row in rows if row.moved][:3]
+    words = tuple(sentences.conclude(verdict, evidence, readings=readings, examples=examples))
+    counts = {"compared": evidence.rows, "moved": evidence.moved, "scale": evidence.scale}
+    return counts | {"verdict": verdict, "conclusions": words, "rows": rows, "readings": readings}
 
 
 def _name(given: Space | PathLike, letter: str) -> str:
@@ -203,7 +207,9 @@ def _notes(pairs: Pairs, ground: Ground) -> list[str]:
         if pairs.counts[f"only_{side}"]:
             notes.append(f"{pairs.counts[f'only_{side}']:,} items are in {name} only")
         if pairs.counts[f"merged_{side}"]:
-            notes.append(f"{pairs.counts[f'merged_{side}']:,} rows of {name} share a key with another: their mean counts")
+            notes.append(
+                f"{pairs.counts[f'merged_{side}']:,} rows of {name} share a key with another: their mean counts"
+            )
         if pairs.counts[f"dropped_{side}"]:
             notes.append(f"{pairs.counts[f'dropped_{side}']:,} rows of {name} have no key or no number: left out")
     if len(pairs) < pairs.counts["paired"]:

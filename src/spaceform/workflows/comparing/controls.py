@@ -9,7 +9,7 @@ import numpy as np
 from spaceform.heads.alignment import fit_linear_map, fit_rigid_map
 from spaceform.ops.neighbors import nearest_neighbors
 from spaceform.rng import as_generator, derive_seed
-from spaceform.types import BoolArray, FloatArray, IntArray
+from spaceform.types import BoolArray, IntArray
 from spaceform.workflows.comparing.measures import Ground, held_out, overlap, share
 
 SHUFFLES = 20
@@ -66,9 +66,9 @@ def only_noise(ground: Ground, kept: BoolArray, *, seed: int) -> Control:
         explained = []
         found = []
         for first, second in ((A, made), (made, A)):
-            own = held_out(first, second, ground.halves[:2], fit_rigid_map, kept).explained
+            own = held_out(first, second, ground.halves[:2], fit_rigid_map, kept=kept).explained
             explained.append(own.mean())
-            found.append(share(own, held_out(first, second, ground.halves[:2], fit_linear_map, kept).explained))
+            found.append(share(own, held_out(first, second, ground.halves[:2], fit_linear_map, kept=kept).explained))
         rigid.append(min(explained))
         shares.append(np.minimum(*found).min())
         near = nearest_neighbors(made.astype(np.float32), k=ground.near_a.shape[1])[1]
@@ -87,7 +87,7 @@ def _permuted(ground: Ground, kept: BoolArray, orders: list[IntArray]) -> Contro
     for order in orders:
         A = ground.slim_a[order]
         figures = [
-            held_out(first, second, ground.halves[:1], fit_rigid_map, kept).explained.mean()
+            held_out(first, second, ground.halves[:1], fit_rigid_map, kept=kept).explained.mean()
             for first, second in ((A, ground.slim_b), (ground.slim_b, A))
         ]
         rigid.append(min(figures))
@@ -113,4 +113,3 @@ def _within(groups: list[IntArray], n: int, rng: np.random.Generator) -> IntArra
     for rows in groups:
         order[rows] = rng.permutation(rows)
     return order
-

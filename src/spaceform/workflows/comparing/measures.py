@@ -1,4 +1,4 @@
-"""How far two spaces of the same items agree: maps fitted on one half and judged on the other, distances, neighbours."""
+"""How far two spaces of the same items agree: maps fitted on one half and judged on the other, and neighbours."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ Halves = list[tuple[IntArray, IntArray]]
 class Ground:
     """Vectors ``A (n, d)`` and ``B (n, e)``, centred and at most 512 wide, their neighbours, and what maps see of them.
 
-    ``kept_a``, ``kept_b``: shares of variance left by the reduction. ``slim_a``, ``slim_b``: the first columns in
-    which maps are fitted. ``near_a``, ``near_b (n, k)``: the nearest rows. ``halves``: rows to fit on, rows to judge.
+    ``kept_a``, ``kept_b``: shares of variance left by the reduction. ``slim_a``, ``slim_b``: the first columns, in
+    which maps are fitted, with at least the share ``slim_kept`` of the variance of either. ``near_a``, ``near_b``
+    ``(n, k)``: the nearest rows. ``halves``: rows to fit on, rows to judge.
     """
 
     A: FloatArray = field(repr=False)
@@ -49,6 +50,7 @@ class Ground:
     kept_b: float
     slim_a: FloatArray = field(repr=False)
     slim_b: FloatArray = field(repr=False)
+    slim_kept: float
     near_a: IntArray = field(repr=False)
     near_b: IntArray = field(repr=False)
     halves: Halves = field(repr=False)
@@ -85,16 +87,27 @@ def prepare(A: FloatArray, B: FloatArray, labels: np.ndarray | None, *, seed: in
     most = max(2, n // 2 // ROWS_PER_DIMENSION)
     k = min(NEIGHBOURS, max(1, n // 10))
     near = [nearest_neighbors(X.astype(np.float32), k=k)[1] for X in (first, second)]
-    slim = [_components(X, most, seed)[0] for X in (first, second)]
-    return Ground(first, second, kept_a, kept_b, *slim, *near, list(_halves(n, labels, seed)))
+    (slim_a, left_a), (slim_b, left_b) = (_components(X, most, seed) for X in (first, second))
+    return Ground(
+        A=first,
+        B=second,
+        kept_a=kept_a,
+        kept_b=kept_b,
+        slim_a=slim_a,
+        slim_b=slim_b,
+        slim_kept=min(left_a, left_b),
+        near_a=near[0],
+        near_b=near[1],
+        halves=list(_halves(n, labels, seed)),
+    )
 
 
 def measure(ground: Ground, kept: BoolArray, *, seed: int) -> Agreement:
     """Return the figures over the ``kept`` rows ``(n,)``; maps are fitted on kept rows only, too."""
-    ab = held_out(ground.slim_a, ground.slim_b, ground.halves, fit_rigid_map, kept)
-    ba = held_out(ground.slim_b, ground.slim_a, ground.halves, fit_rigid_map, kept)
-    linear_ab = held_out(ground.slim_a, ground.slim_b, ground.halves, fit_linear_map, kept)
-    linear_ba = held_out(ground.slim_b, ground.slim_a, ground.halves, fit_linear_map, kept)
+    ab = held_out(ground.slim_a, ground.slim_b, ground.halves, fit_rigid_map, kept=kept)
+    ba = held_out(ground.slim_b, ground.slim_a, ground.halves, fit_rigid_map, kept=kept)
+    linear_ab = held_out(ground.slim_a, ground.slim_b, ground.halves, fit_linear_map, kept=kept)
+    linear_ba = held_out(ground.slim_b, ground.slim_a, ground.halves, fit_linear_map, kept=kept)
     shares = np.minimum(share(ab.explained, linear_ab.explained), share(ba.explained, linear_ba.explained))
     near, far = distances(ground, kept, seed=seed)
     return Agreement(
@@ -124,7 +137,7 @@ class HeldOut:
     error: FloatArray = field(repr=False)
 
 
-def held_out(A: FloatArray, B: FloatArray, halves: Halves, fit: Fit, kept: BoolArray) -> HeldOut:
+def held_out(A: FloatArray, B: FloatArray, halves: Halves, fit: Fit, *, kept: BoolArray) -> HeldOut:
     """Fit on the kept rows of each half and judge on the other: figures over kept rows, errors of all."""
     explained, fitted, error = [], [], np.zeros(len(A))
     times = np.zeros(len(A))

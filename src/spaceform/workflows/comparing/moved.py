@@ -51,7 +51,7 @@ def find_moved(ground: Ground) -> Displacement:
     spread = float(np.sqrt(np.square(ground.slim_b).sum(1).mean()))
     seen: list[bytes] = []
     while True:
-        error = held_out(ground.slim_a, ground.slim_b, ground.halves, fit_rigid_map, ~moved).error
+        error = held_out(ground.slim_a, ground.slim_b, ground.halves, fit_rigid_map, kept=~moved).error
         distance = np.sqrt(error) / spread
         limit = _limit(distance)
         found = distance > limit

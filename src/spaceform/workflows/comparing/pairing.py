@@ -109,7 +109,7 @@ def pair_rows(a: Side, b: Side, *, sample: int, generator: np.random.Generator) 
 
 
 def _sound(side: Side) -> list[int]:
-    finite = np.isfinite(side.X).all(1).tolist()
+    finite = np.asarray(np.isfinite(side.X).all(1))
     return [row for row, (key, sound) in enumerate(zip(side.keys, finite, strict=True)) if sound and key is not None]
 
 

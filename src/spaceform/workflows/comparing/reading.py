@@ -51,6 +51,11 @@ class Reading:
     kind: str = field(default="logistic regression")
 
     @property
+    def away(self) -> str:
+        """The space that is read."""
+        return "A" if self.head == "B" else "B"
+
+    @property
     def kept(self) -> float:
         """The share of what the head reads beyond chance in its own space that a rigid map keeps."""
         return (self.rigid - self.shuffled) / max(self.own - self.shuffled, 1e-9)
