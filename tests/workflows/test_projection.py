@@ -41,3 +41,12 @@ def test_degenerate_spaces(X):
 def test_max_rows_is_checked(blobs):
     with pytest.raises(InputError, match="max_rows"):
         project(blobs, max_rows=0)
+
+
+def test_a_map_can_start_from_another(blobs):
+    first = project(blobs, seed=1).xy
+    turned = Space.create(blobs.vectors @ np.linalg.qr(np.random.default_rng(0).normal(size=(12, 12)))[0])
+    near = np.linalg.norm(project(turned, start=first, seed=1).xy - first, axis=1).mean()
+    assert near < np.linalg.norm(first - first.mean(0), axis=1).mean()
+    with pytest.raises(InputError, match="start"):
+        project(blobs, start=first[:-1])

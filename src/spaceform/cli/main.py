@@ -28,7 +28,20 @@ import spaceform
 from spaceform.cli.output import print_error, print_warning
 from spaceform.errors import SpaceformError
 
-ORDER = ("papers", "data", "build", "audit", "discover", "train", "search", "serve", "report", "reproduce", "bench")
+ORDER = (
+    "papers",
+    "data",
+    "build",
+    "audit",
+    "compare",
+    "discover",
+    "train",
+    "search",
+    "serve",
+    "report",
+    "reproduce",
+    "bench",
+)
 """The order of the verbs in the help: as they are used."""
 
 PARTS = frozenset({"__init__", "main", "output", "progress"})

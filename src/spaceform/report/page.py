@@ -87,7 +87,7 @@ class MapView:
     """The points of the map: ``xy (n, 2)``, the Space's ``rows`` they stand for, colourings and hover texts.
 
     ``colours`` maps a column to one text (or None) per point, ``texts`` a column to one text per point. With ``before
-    (n, 2)`` the same points are shown twice, side by side. ``title`` and ``intro`` stand above the map.
+    (n, 2)`` the same points are shown twice, side by side, under ``sides``. ``title`` and ``intro`` stand above.
     """
 
     xy: FloatArray
@@ -96,6 +96,7 @@ class MapView:
     colours: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     before: FloatArray | None = None
+    sides: tuple[str, str] = ("before", "after")
     title: str = "The map"
     intro: str = (
         "Every point is a row; near points are near in the space. Hover to see one, scroll to zoom, drag to move, "
@@ -166,7 +167,7 @@ def format_value(value: Any) -> str:
 
 
 def _map_data(view: MapView, sheet: Sheet | None) -> dict[str, Any]:
-    maps = {"": view.xy} if view.before is None else {"before": view.before, "after": view.xy}
+    maps = {"": view.xy} if view.before is None else dict(zip(view.sides, (view.before, view.xy), strict=True))
     return {
         "maps": [_places(title, xy) for title, xy in maps.items()],
         "names": list(view.names),

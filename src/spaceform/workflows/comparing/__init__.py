@@ -1,0 +1,1 @@
+"""Parts of the comparison of two Spaces: pairs of rows, maps between them, controls, readings and words."""
