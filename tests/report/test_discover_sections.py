@@ -15,5 +15,10 @@ def test_one_line_per_class(tmp_path):
     (section,) = discover_sections(found.space, tmp_path)
     gallery = next(block for block in section.blocks if block.kind == "gallery")
     assert [line.title for line in gallery.lines] == [one.name for one in found.classes]
-    assert gallery.lines[0].groups == [list(found.classes[0].exemplars)]
-    assert list(tmp_path.iterdir()) == [], "the number was given: there is no curve to draw"
+    first = found.classes[0]
+    assert gallery.lines[0].groups == [first.exemplars[:10], first.unsure]
+    assert gallery.lines[0].captions == ("typical", "least sure")
+    assert section.blocks[0].sentences == list(found.conclusions)
+    (table,) = (block for block in section.blocks if block.kind == "table")
+    assert {row[0]: row[1] for row in table.rows}["silhouette"] == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"classes.png", "classes.svg"}

@@ -30,10 +30,10 @@ def space():
     )
 
 
-SETTINGS = {"hide": 0.4, "k_max": 8, "epochs": 15, "tune": False}
+SETTINGS = {"hide": 0.4, "k_max": 8, "epochs": 15, "tune": False, "repeats": 0}
 
 
-@pytest.mark.parametrize("method", ["pbn", "ncd-kmeans", "ncd-spectral"])
+@pytest.mark.parametrize("method", ["tabular-ncd", "ncd-kmeans", "ncd-spectral"])
 def test_hidden_blobs_come_back(space, method):
     found = discover(space, method=method, n_novel=3, **{**SETTINGS, "epochs": 150})
     assert len(found.hidden) == 3
@@ -76,7 +76,7 @@ def test_hidden_labels_leak_nowhere(space):
     blind = Space.create(
         space.vectors, attributes={"kind": list(kinds), "text": list(space.column("text"))}, label="kind"
     )
-    again = discover(blind, method="pbn", n_novel=3, epochs=15, k_max=8, tune=False)
+    again = discover(blind, method="pbn", n_novel=3, epochs=15, k_max=8, tune=False, repeats=0)
     assert again.scores == {}
     np.testing.assert_array_equal(
         again.space.column("discovered"), found.space.column("discovered"), err_msg="labels leaked"
@@ -114,7 +114,9 @@ def test_a_number_at_the_end_of_the_range_is_not_settled(space):
 
 def test_tuning_chooses_settings_and_is_told(space):
     seen = []
-    found = discover(space, method="pbn", n_novel=3, hide=0.4, epochs=6, progress=lambda task, *_: seen.append(task))
+    found = discover(
+        space, method="pbn", n_novel=3, hide=0.4, epochs=6, repeats=0, progress=lambda task, *_: seen.append(task)
+    )
     assert set(found.tuned) == {"loss_weight", "learning_rate", "latent_dim"}
     assert "hidden classes" in seen
 
