@@ -121,6 +121,35 @@ def test_tuning_chooses_settings_and_is_told(space):
     assert "hidden classes" in seen
 
 
+def test_how_sure_it_is_is_measured_and_said(space):
+    found = discover(space, method="ncd-kmeans", **{**SETTINGS, "repeats": 1})
+    assert found.agreement > 0.95
+    assert (found.rehearsal.hidden, found.rehearsal.rows) == (2, 60)
+    assert found.rehearsal.accuracy > 0.9
+    assert all(one.repeated > 0.9 for one in found.classes)
+    assert found.criteria["silhouette"]["best"] == found.n_novel
+    assert len(found.criteria["agreement"]["curve"]) == len(found.criteria["agreement"]["ks"])
+    assert len(found.conclusions) == 4
+    for one in found.classes:
+        assert len(one.unsure) == 4
+        assert not set(one.unsure) - set(np.flatnonzero(found.space.column("discovered") == one.number))
+    json.dumps(found.to_dict())
+
+
+def test_classes_from_domains():
+    rng = np.random.default_rng(0)
+    kind = np.repeat([0, 1, 0, 1], [90, 10, 10, 90])
+    X = 8 * kind[:, None] + rng.normal(size=(200, 2))
+    space = Space.create(X, attributes={"city": ["Lima"] * 100 + ["Oslo"] * 100})
+    found = discover(space, method="latent-label-shift", label="city", k_max=4, repeats=0)
+    assert (found.n_novel, found.unlabelled) == (2, 200)
+    assert "as many classes as domains" in found.notes[0]
+    codes = found.space.column("discovered")
+    assert max((codes == kind).mean(), (codes != kind).mean()) > 0.9
+    with pytest.raises(InputError, match="domain"):
+        discover(space, method="latent-label-shift", label="city", hide=0.5)
+
+
 def test_without_labels_it_is_plain_clustering(space):
     found = discover(Space.create(space.vectors), k_max=12)
     assert found.method == "ncd-kmeans"

@@ -129,7 +129,9 @@ def conclude(
         said = sorted(sweep.best for sweep in votes.values())
         named = ", ".join(f"{name.replace('_', ' ')} {sweep.best}" for name, sweep in votes.items())
         start = f"{chosen} classes as asked for" if given else f"{chosen} classes"
-        spread = "all criteria agree" if said[0] == said[-1] == chosen else f"criteria say {said[0]} to {said[-1]}"
+        spread = f"criteria say {said[0]} to {said[-1]}"
+        if said[0] == said[-1]:
+            spread = "all criteria agree" if said[0] == chosen else f"all criteria say {said[0]}"
         yield f"{start}; {spread} ({named})"
     stable = sum(one >= STABLE for one in stability)
     loose = sum(one < DISSOLVING for one in stability)
