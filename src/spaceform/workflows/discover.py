@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,29 +70,18 @@ def discover(
     check_integer(epochs, "epochs", low=1)
     check_integer(repeats, "repeats", low=0)
     task = _task(opened, method, label, hide=hide, known=known, seed=seed)
-    tuned: dict[str, Any] = {}
-    if tune and task.way.search and task.known >= trust.MIN_KNOWN:
-        tuned = _tune(task, epochs=epochs, seed=seed, progress=progress)
+    tuned = _tune(task, epochs=epochs, seed=seed, progress=progress) if tune else {}
     settings = {"k_range": (2, k_max), "epochs": epochs, **tuned}
     answer = _fit(task, task.y, n_novel, settings | {"random_state": _state(seed, "fit")}, progress)
     sweep: ClusterSweep | None = getattr(answer.model, "sweep_", None)
     novel = task.y == -1
     kept = answer.found >= 0
     rows, found = np.flatnonzero(novel)[kept], answer.found[kept]
-    if sweep is not None and len(sweep.ks) > 1 and sweep.best == sweep.ks[-1]:
-        told = f"the index still rises at {sweep.best} classes, the most considered: their number is not settled"
-        task.notes.append(told)
+    _note_unsettled(sweep, task.notes)
     made, confidence = describe(opened, rows, answer.latent[rows], found=found, label=task.label, seed=seed)
     votes = trust.opinions(answer.latent[rows], k_max=k_max, seed=seed, progress=progress)
-
-    def again(y: IntArray, count: int | None, state: int) -> IntArray:
-        return _fit(task, y, count, settings | {"random_state": state}, progress).found
-
-    agreement, rehearsal = None, None
-    if repeats:
-        kept_by_class, agreement = trust.repeat(answer.found, task.y, again, times=repeats, seed=seed)
-        made = [replace(one, repeated=float(kept_by_class[one.number])) for one in made]
-        rehearsal = trust.rehearse(task.X, task.y, again, n_novel=len(made), seed=seed)
+    sure = _sure(task, answer, len(made), settings, repeats=repeats, seed=seed, progress=progress)
+    made = [replace(one, repeated=sure.by_class.get(one.number)) for one in made]
     hidden = np.unique(task.truth[novel & (task.truth >= 0)])
     result = DiscoverResult(
         method=task.way.name,
@@ -107,18 +96,9 @@ def discover(
         tuned=tuned,
         hidden=tuple(task.classes[code] for code in hidden),
         scores=_score(task.X[rows], found, task.truth[rows], seed=seed) if len(hidden) else {},
-        agreement=agreement,
-        rehearsal=rehearsal,
-        conclusions=tuple(
-            trust.conclude(
-                chosen=len(made),
-                votes=votes,
-                given=n_novel is not None,
-                stability=[one.stability for one in made],
-                agreement=agreement,
-                rehearsal=rehearsal,
-            )
-        ),
+        agreement=sure.agreement,
+        rehearsal=sure.rehearsal,
+        conclusions=tuple(_conclude(made, votes, sure, given=n_novel is not None)),
         taken_as_known=int((~kept).sum()),
         notes=tuple(task.notes),
         seconds=round(time.monotonic() - begun, 1),
@@ -127,6 +107,53 @@ def discover(
         {**opened.info, "discover": result.to_dict(), "derived": _derived(opened)}
     )
     return replace(result, space=written)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sure:
+    """What other seeds and the rehearsal gave; ``by_class`` by the number of a class."""
+
+    by_class: Mapping[int, float]
+    agreement: float | None
+    rehearsal: trust.Rehearsal | None
+
+
+def _sure(
+    task: _Task,
+    answer: Answer,
+    k: int,
+    settings: Mapping[str, Any],
+    *,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+) -> _Sure:
+    def again(y: IntArray, count: int | None, state: int) -> IntArray:
+        return _fit(task, y, count, {**settings, "random_state": state}, progress).found
+
+    if not repeats:
+        return _Sure({}, None, None)
+    kept, agreement = trust.repeat(answer.found, task.y, again, times=repeats, seed=seed)
+    rehearsal = trust.rehearse(task.X, task.y, again, n_novel=k, seed=seed)
+    return _Sure(dict(enumerate(kept.tolist())), agreement, rehearsal)
+
+
+def _conclude(
+    made: Sequence[NovelClass], votes: Mapping[str, ClusterSweep], sure: _Sure, *, given: bool
+) -> Iterator[str]:
+    return trust.conclude(
+        chosen=len(made),
+        votes=votes,
+        given=given,
+        stability=[one.stability for one in made],
+        agreement=sure.agreement,
+        rehearsal=sure.rehearsal,
+    )
+
+
+def _note_unsettled(sweep: ClusterSweep | None, notes: list[str]) -> None:
+    if sweep is not None and len(sweep.ks) > 1 and sweep.best == sweep.ks[-1]:
+        notes.append(f"the index still rises at {sweep.best} classes, the most considered: their number is not settled")
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,6 +273,8 @@ def _put_aside(
 
 
 def _tune(task: _Task, *, epochs: int, seed: int, progress: Progress) -> dict[str, Any]:
+    if not task.way.search or task.known < trust.MIN_KNOWN:
+        return {}
     search = HiddenClassSearchCV(
         estimator=task.way.make(
             2, {"epochs": max(5, epochs // 3), "n_init": 3, "random_state": derive_seed(seed, "tuning")}
