@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from spaceform.clustering.kmeans import kmeans
-from spaceform.clustering.n_clusters import INDICES, sweep_n_clusters
+from spaceform.clustering.n_clusters import CRITERIA, INDICES, sweep_criteria, sweep_n_clusters
 from spaceform.errors import InputError
 
 
@@ -98,3 +98,19 @@ def test_bad_input_is_refused(argument: str, options: dict) -> None:
 def test_equal_rows_have_no_number_of_clusters() -> None:
     with pytest.raises(InputError, match="distinct rows"):
         sweep_n_clusters(np.ones((10, 2)))
+
+
+def test_criteria_share_clusterings_and_find_blobs():
+    rng = np.random.default_rng(0)
+    X = 10 * rng.normal(size=(4, 5))[np.arange(80) % 4] + rng.normal(size=(80, 5))
+    found = sweep_criteria(X, k_range=(2, 7), random_state=0)
+    assert list(found) == list(CRITERIA)
+    assert {found[name].best for name in ("silhouette", "davies_bouldin", "calinski_harabasz")} == {4}
+    assert found["agreement"].means[2] == 1
+    assert all(len(runs) == 3 for sweep in found.values() for runs in sweep.scores)
+    alone = sweep_criteria(X, k_range=(2, 7), criteria=["silhouette"], random_state=0)
+    assert alone["silhouette"] == found["silhouette"]
+    with pytest.raises(InputError, match="criteria"):
+        sweep_criteria(X, criteria=["known_accuracy"])
+    with pytest.raises(InputError, match="n_runs"):
+        sweep_criteria(X, n_runs=1)

@@ -30,10 +30,10 @@ def space():
     )
 
 
-SETTINGS = {"hide": 0.4, "k_max": 8, "epochs": 15, "tune": False}
+SETTINGS = {"hide": 0.4, "k_max": 8, "epochs": 15, "tune": False, "repeats": 0}
 
 
-@pytest.mark.parametrize("method", ["pbn", "ncd-kmeans", "ncd-spectral"])
+@pytest.mark.parametrize("method", ["tabular-ncd", "ncd-kmeans", "ncd-spectral"])
 def test_hidden_blobs_come_back(space, method):
     found = discover(space, method=method, n_novel=3, **{**SETTINGS, "epochs": 150})
     assert len(found.hidden) == 3
@@ -76,7 +76,7 @@ def test_hidden_labels_leak_nowhere(space):
     blind = Space.create(
         space.vectors, attributes={"kind": list(kinds), "text": list(space.column("text"))}, label="kind"
     )
-    again = discover(blind, method="pbn", n_novel=3, epochs=15, k_max=8, tune=False)
+    again = discover(blind, method="pbn", n_novel=3, epochs=15, k_max=8, tune=False, repeats=0)
     assert again.scores == {}
     np.testing.assert_array_equal(
         again.space.column("discovered"), found.space.column("discovered"), err_msg="labels leaked"
@@ -114,9 +114,39 @@ def test_a_number_at_the_end_of_the_range_is_not_settled(space):
 
 def test_tuning_chooses_settings_and_is_told(space):
     seen = []
-    found = discover(space, method="pbn", n_novel=3, hide=0.4, epochs=6, progress=lambda task, *_: seen.append(task))
+    found = discover(
+        space, method="pbn", n_novel=3, hide=0.4, epochs=6, repeats=0, progress=lambda task, *_: seen.append(task)
+    )
     assert set(found.tuned) == {"loss_weight", "learning_rate", "latent_dim"}
     assert "hidden classes" in seen
+
+
+def test_how_sure_it_is_is_measured_and_said(space):
+    found = discover(space, method="ncd-kmeans", **{**SETTINGS, "repeats": 1})
+    assert found.agreement > 0.95
+    assert (found.rehearsal.hidden, found.rehearsal.rows) == (2, 60)
+    assert found.rehearsal.accuracy > 0.9
+    assert all(one.repeated > 0.9 for one in found.classes)
+    assert found.criteria["silhouette"]["best"] == found.n_novel
+    assert len(found.criteria["agreement"]["curve"]) == len(found.criteria["agreement"]["ks"])
+    assert len(found.conclusions) == 4
+    for one in found.classes:
+        assert len(one.unsure) == 4
+        assert not set(one.unsure) - set(np.flatnonzero(found.space.column("discovered") == one.number))
+    json.dumps(found.to_dict())
+
+
+def test_classes_from_domains():
+    rng = np.random.default_rng(0)
+    kind = np.repeat([0, 1, 0, 1], [90, 10, 10, 90])
+    X = 8 * kind[:, None] + rng.normal(size=(200, 2))
+    space = Space.create(X, attributes={"city": ["Lima"] * 100 + ["Oslo"] * 100})
+    found = discover(space, method="latent-label-shift", label="city", k_max=4, repeats=0)
+    assert (found.n_novel, found.unlabelled) == (2, 200)
+    assert "as many classes as domains" in found.notes[0]
+    assert set(found.space.column("discovered")) == {0, 1}
+    with pytest.raises(InputError, match="domain"):
+        discover(space, method="latent-label-shift", label="city", hide=0.5)
 
 
 def test_without_labels_it_is_plain_clustering(space):

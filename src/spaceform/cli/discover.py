@@ -10,12 +10,14 @@ import typer
 from spaceform.cli.output import print_json, print_line, print_table
 from spaceform.cli.progress import progress_bar
 
-COLUMNS = ("class", "name", "rows", "confidence", "stability")
+COLUMNS = ("class", "name", "rows", "confidence", "stability", "other seeds")
 
 
 def discover(
     space: Annotated[Path, typer.Argument(help="Folder of a Space.")],
-    method: Annotated[str, typer.Option(help="auto, pbn, ncd-kmeans or ncd-spectral.")] = "auto",
+    method: Annotated[
+        str, typer.Option(help="auto, a paper on class discovery (tabular-ncd), ncd-kmeans or ncd-spectral.")
+    ] = "auto",
     label: Annotated[str | None, typer.Option(help="Column with the known classes.")] = None,
     hide: Annotated[
         str,
@@ -27,6 +29,7 @@ def discover(
     n_novel: Annotated[int | None, typer.Option(help="Number of novel classes, if it is known.")] = None,
     k_max: Annotated[int, typer.Option(help="Most novel classes to consider.")] = 30,
     tune: Annotated[bool, typer.Option(help="Tune by hiding known classes.")] = True,
+    repeats: Annotated[int, typer.Option(help="Other seeds that say how sure it is; 0 to save their time.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     write: Annotated[bool, typer.Option(help="Write the classes back to the Space.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -45,6 +48,7 @@ def discover(
             n_novel=n_novel,
             k_max=k_max,
             tune=tune,
+            repeats=repeats,
             seed=seed,
             progress=progress,
         )
@@ -55,12 +59,14 @@ def discover(
         return
     known = f"{result.known_classes} known classes on {result.labelled:,} rows"
     title = f"{result.n_novel} novel classes in {result.unlabelled:,} unlabelled rows ({result.method}; {known})"
-    rows = [(one.number, one.name, one.size, one.confidence, one.stability) for one in result.classes]
+    rows = [(one.number, one.name, one.size, one.confidence, one.stability, one.repeated) for one in result.classes]
     print_table(title, COLUMNS, rows)
     if result.scores:
         scored = [(name, row["accuracy"], row["nmi"]) for name, row in result.scores.items()]
         hidden = f"Against the {len(result.hidden)} hidden classes"
         print_table(hidden, ("clusters", "accuracy", "NMI"), scored)
+    for line in result.conclusions:
+        print_line(line)
     for note in result.notes:
         print_line(f"note: {note}")
     if write:

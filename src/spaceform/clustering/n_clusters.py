@@ -6,9 +6,10 @@ silhouette in a learned latent space had the smallest error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from spaceform.rng import as_generator
 from spaceform.types import FloatArray, IntArray, Progress, RandomState, no_progress
 
 INDICES = ("silhouette", "davies_bouldin", "calinski_harabasz", "dunn", "elbow", "known_accuracy")
+CRITERIA = ("silhouette", "davies_bouldin", "calinski_harabasz", "elbow", "agreement")
+"""What several opinions are asked of: Dunn's index hangs on single rows, and known rows are not always there."""
+
 SMALLER_IS_BETTER = frozenset({"davies_bouldin", "elbow"})
 
 
@@ -90,6 +94,49 @@ def sweep_n_clusters(
     return ClusterSweep(index, tuple(ks), tuple(scores), _best(index, ks, scores))
 
 
+def sweep_criteria(
+    X: FloatArray,
+    *,
+    k_range: tuple[int, int] = (2, 30),
+    criteria: Sequence[str] = CRITERIA,
+    n_runs: int = 3,
+    n_init: int = 3,
+    max_rows: int = 1500,
+    random_state: RandomState = None,
+    progress: Progress = no_progress,
+) -> dict[str, ClusterSweep]:
+    """Return the sweeps of several indices over the same clusterings of ``X (n, d)``, by name.
+
+    ``criteria`` are indices that need no known rows, and ``agreement``: the share of rows that two runs give the same
+    cluster, mean over pairs of runs (by Hungarian matching; largest wins). Otherwise as :func:`sweep_n_clusters`, with
+    fewer restarts: several opinions on one question are worth more than a sharper single one.
+    """
+    X = check_matrix(X, min_rows=3)
+    for name in criteria:
+        check_choice(name, "criteria", CRITERIA)
+    check_integer(n_runs, "n_runs", low=2)
+    random = as_generator(random_state)
+    if len(X) > max_rows:
+        X = X[np.sort(random.permutation(len(X))[: check_integer(max_rows, "max_rows", low=3)])]
+    ks = _range(X, k_range, at_least=3 if "elbow" in criteria else 1)
+    judges = {name: _Judge(X, name, None, None, n_init, random) for name in criteria if name != "agreement"}
+    for judge in judges.values():
+        judge.distances = next(iter(judges.values())).distances
+    scores: dict[str, list[tuple[float, ...]]] = {name: [] for name in criteria}
+    for position, k in enumerate(ks):
+        runs = [kmeans(X, k, n_init=n_init, random_state=random) for _ in range(n_runs)]
+        for name in criteria:
+            if name == "agreement":
+                pairs = [agreement(a.labels, b.labels) for a, b in combinations(runs, 2)]
+                scores[name].append(tuple(pairs))
+            else:
+                scores[name].append(tuple(judges[name].score(run) for run in runs))
+        progress("number of classes", position + 1, len(ks))
+    return {
+        name: ClusterSweep(name, tuple(ks), tuple(values), _best(name, ks, values)) for name, values in scores.items()
+    }
+
+
 def _best(index: str, ks: list[int], scores: list[tuple[float, ...]]) -> int:
     means = np.array([np.mean(runs) for runs in scores])
     if index == "elbow":
@@ -139,7 +186,10 @@ class _Judge:
     def __call__(self, k: int) -> float:
         if self.known is not None:
             return self._known_accuracy(k)
-        result = kmeans(self.X, k, n_init=self.n_init, random_state=self.rng)
+        return self.score(kmeans(self.X, k, n_init=self.n_init, random_state=self.rng))
+
+    def score(self, result: KMeansResult) -> float:
+        """Return the index of one clustering, NaN where it is not defined."""
         if self.index != "elbow" and len(np.unique(result.labels)) < 2:
             return float("nan")
         return self._score(result)

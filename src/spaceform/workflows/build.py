@@ -20,7 +20,7 @@ from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.encoders import FOLDER, Encoder, custom_encoder
-from spaceform.workflows.folder import writable_folder
+from spaceform.workflows.learning.folder import writable_folder
 from spaceform.workflows.rows import read_rows
 
 ENCODERS = ("conv", "minilm", "pixels")

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from spaceform.checks import check_choice, check_integer, check_real
+from spaceform.checks import check_integer, check_real
 from spaceform.clustering.hidden_classes import HiddenClassSearchCV, HiddenClassSplit
 from spaceform.clustering.kmeans import kmeans
 from spaceform.clustering.n_clusters import ClusterSweep
-from spaceform.clustering.ncd import NCDKMeans, NCDSpectralClustering
 from spaceform.errors import InputError
 from spaceform.metrics.clustering import hungarian_accuracy, normalized_mutual_information
 from spaceform.rng import as_generator, derive_seed
 from spaceform.search.filters import Expr, as_expression
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
+from spaceform.workflows.discovering import methods, trust
 from spaceform.workflows.discovering.description import NovelClass, describe
+from spaceform.workflows.discovering.methods import Answer, Way
+from spaceform.workflows.discovering.result import DiscoverResult
 
-METHODS = ("auto", "pbn", "ncd-kmeans", "ncd-spectral")
-"""PBN learns a latent space from the known classes, the others cluster the vectors as they are."""
+__all__ = ["COLUMNS", "DiscoverResult", "discover"]
 
 COLUMNS = ("discovered", "discovered_name", "discovered_confidence")
 """What is written back: the number of the novel class, its name and the row's confidence; missing on labelled rows."""
@@ -31,42 +32,7 @@ COLUMNS = ("discovered", "discovered_name", "discovered_confidence")
 MIN_TUNED = 4
 """With fewer known classes there is nothing to hide for tuning."""
 
-SEARCH: Mapping[str, Sequence[Any]] = {
-    "loss_weight": (0.1, 0.5, 0.85),
-    "learning_rate": (1e-3, 5e-3),
-    "latent_dim": (16, 32),
-}
-"""Settings of PBN that hiding known classes chooses from."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiscoverResult:
-    """What was found. ``scores`` compares with the truth where known classes were hidden for it, else it is empty.
-
-    ``sweep`` is the index over the number of classes (None where the number was given), ``tuned`` the settings chosen
-    by hiding known classes, ``hidden`` the classes whose labels were put aside, ``space`` the Space with new columns.
-    """
-
-    method: str
-    label: str | None
-    known_classes: int
-    labelled: int
-    unlabelled: int
-    n_novel: int
-    classes: list[NovelClass]
-    sweep: Mapping[str, Any] | None = None
-    tuned: Mapping[str, Any] = field(default_factory=dict)
-    hidden: tuple[str, ...] = ()
-    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    space: Space | None = field(default=None, repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, without the Space itself."""
-        plain = asdict(replace(self, space=None))
-        del plain["space"]
-        return plain
+REPEATS = 2
 
 
 def discover(
@@ -80,6 +46,7 @@ def discover(
     k_max: int = 30,
     tune: bool = True,
     epochs: int = 60,
+    repeats: int = REPEATS,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> DiscoverResult:
@@ -89,55 +56,164 @@ def discover(
     clustered); ``hide`` the share of the known classes, in [0, 0.9], or their names, whose labels are put aside and
     used only to score the result; ``known`` a filter such as ``"seen = true"``: labels of rows that it does not let
     through are put aside, too; ``n_novel`` the number of novel classes (None: estimated, at most ``k_max``);
-    ``method`` one of ``METHODS`` (auto: PBN where at least two classes are known); ``tune`` PBN by hiding known
-    classes; ``epochs`` of PBN.
+    ``method`` a paper on class discovery (``tabular-ncd``, also ``pbn``), ``ncd-kmeans`` or ``ncd-spectral``, which
+    take the vectors as they are, ``latent-label-shift``, for which ``label`` names the domain of each row, or ``auto``:
+    ``tabular-ncd`` where two classes are known; ``tune`` it by hiding known classes; ``epochs`` of methods that train;
+    ``repeats`` with other seeds, and once with known classes hidden, to say how sure it is (0: neither).
 
-    Every unlabelled row is taken to be of a novel class (Troisemaine et al. 2024). Raises ``InputError`` for a Space
-    whose rows are all labelled, unknown columns and settings out of range.
+    Most methods take every unlabelled row to be of a novel class (Troisemaine et al. 2024). Raises ``InputError`` for
+    a Space whose rows are all labelled, unknown columns and settings out of range.
     """
     begun = time.monotonic()
     opened = space if isinstance(space, Space) else Space.open(space)
-    check_choice(method, "method", METHODS)
     check_integer(k_max, "k_max", low=2)
     check_integer(epochs, "epochs", low=1)
-    truth, classes = _labels(opened, label)
-    y = _put_aside(opened, truth, classes, hide=hide, known=known, seed=seed)
-    novel = _novel(y)
-    known_codes, hidden = np.unique(y[~novel]), np.unique(truth[novel & (truth >= 0)])
-    notes: list[str] = []
-    chosen = _method(method, len(known_codes), notes)
-    _note_mixed(known_codes, hidden, notes)
-    X = np.asarray(opened.vectors, dtype=np.float64)
-    settings: dict[str, Any] = {"k_range": (2, k_max), "n_novel": n_novel, "random_state": derive_seed(seed, "fit")}
-    tuned: dict[str, Any] = {}
-    if chosen == "pbn" and tune and len(known_codes) >= MIN_TUNED:
-        tuned = _tune(X, y, epochs=epochs, seed=seed, progress=progress)
-    labels, latent, sweep = _fit(chosen, X, y, settings, {**tuned, "epochs": epochs}, progress)
-    if sweep is not None and len(sweep.ks) > 1 and sweep.best == sweep.ks[-1]:
-        notes.append(f"the index still rises at {sweep.best} classes, the most considered: their number is not settled")
-    found = labels[novel]
-    rows = np.flatnonzero(novel)
-    made, confidence = describe(opened, rows, latent[novel], found=found, label=label or opened.label, seed=seed)
-    scores = _score(X[novel], found, truth[novel], seed=seed) if len(hidden) else {}
+    check_integer(repeats, "repeats", low=0)
+    task = _task(opened, method, label, hide=hide, known=known, seed=seed)
+    tuned = _tune(task, epochs=epochs, seed=seed, progress=progress) if tune else {}
+    settings = {"k_range": (2, k_max), "epochs": epochs, **tuned}
+    answer = _fit(task, task.y, n_novel, settings | {"random_state": _state(seed, "fit")}, progress)
+    sweep: ClusterSweep | None = getattr(answer.model, "sweep_", None)
+    novel = task.y == -1
+    kept = answer.found >= 0
+    rows, found = np.flatnonzero(novel)[kept], answer.found[kept]
+    _note_unsettled(sweep, task.notes)
+    made, confidence = describe(opened, rows, answer.latent[rows], found=found, label=task.label, seed=seed)
+    votes = trust.opinions(answer.latent[rows], k_max=k_max, seed=seed, progress=progress)
+    sure = _sure(task, answer, len(made), settings, repeats=repeats, seed=seed, progress=progress)
+    made = [replace(one, repeated=sure.by_class.get(one.number)) for one in made]
+    hidden = np.unique(task.truth[novel & (task.truth >= 0)])
     result = DiscoverResult(
-        method=chosen,
-        label=label or opened.label,
-        known_classes=len(known_codes),
+        method=task.way.name,
+        label=task.label,
+        known_classes=task.known,
         labelled=int((~novel).sum()),
         unlabelled=int(novel.sum()),
         n_novel=len(made),
         classes=made,
         sweep=sweep.to_dict() if sweep is not None else None,
+        criteria={name: one.to_dict() | {"curve": trust.better_is_higher(one)} for name, one in votes.items()},
         tuned=tuned,
-        hidden=tuple(classes[code] for code in hidden),
-        scores=scores,
-        notes=tuple(notes),
+        hidden=tuple(task.classes[code] for code in hidden),
+        scores=_score(task.X[rows], found, task.truth[rows], seed=seed) if len(hidden) else {},
+        agreement=sure.agreement,
+        rehearsal=sure.rehearsal,
+        conclusions=tuple(_conclude(made, votes, sure, given=n_novel is not None)),
+        taken_as_known=int((~kept).sum()),
+        notes=tuple(task.notes),
         seconds=round(time.monotonic() - begun, 1),
     )
     written = _write(opened, rows, found, made, confidence).with_info(
         {**opened.info, "discover": result.to_dict(), "derived": _derived(opened)}
     )
     return replace(result, space=written)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sure:
+    """What other seeds and the rehearsal gave; ``by_class`` by the number of a class."""
+
+    by_class: Mapping[int, float]
+    agreement: float | None
+    rehearsal: trust.Rehearsal | None
+
+
+def _sure(
+    task: _Task,
+    answer: Answer,
+    k: int,
+    settings: Mapping[str, Any],
+    *,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+) -> _Sure:
+    def again(y: IntArray, count: int | None, state: int) -> IntArray:
+        return _fit(task, y, count, {**settings, "random_state": state}, progress).found
+
+    if not repeats:
+        return _Sure({}, None, None)
+    kept, agreement = trust.repeat(answer.found, task.y, again, times=repeats, seed=seed)
+    rehearsal = trust.rehearse(task.X, task.y, again, n_novel=k, seed=seed)
+    return _Sure(dict(enumerate(kept.tolist())), agreement, rehearsal)
+
+
+def _conclude(
+    made: Sequence[NovelClass], votes: Mapping[str, ClusterSweep], sure: _Sure, *, given: bool
+) -> Iterator[str]:
+    return trust.conclude(
+        chosen=len(made),
+        votes=votes,
+        given=given,
+        stability=[one.stability for one in made],
+        agreement=sure.agreement,
+        rehearsal=sure.rehearsal,
+    )
+
+
+def _note_unsettled(sweep: ClusterSweep | None, notes: list[str]) -> None:
+    if sweep is not None and len(sweep.ks) > 1 and sweep.best == sweep.ks[-1]:
+        notes.append(f"the index still rises at {sweep.best} classes, the most considered: their number is not settled")
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is asked: rows, codes ``y`` with -1 where unlabelled, the ``truth`` behind them, and by which way."""
+
+    way: Way
+    X: FloatArray
+    y: IntArray
+    truth: IntArray
+    classes: Sequence[str]
+    domains: IntArray | None
+    label: str | None
+    notes: list[str]
+
+    @property
+    def known(self) -> int:
+        return len(np.unique(self.y[self.y >= 0]))
+
+
+def _task(
+    space: Space,
+    method: str,
+    label: str | None,
+    *,
+    hide: float | Sequence[str],
+    known: str | Expr | None,
+    seed: int,
+) -> _Task:
+    truth, classes = _labels(space, label)
+    notes: list[str] = []
+    X = np.asarray(space.vectors, dtype=np.float64)
+    by_domains = methods.find(method)
+    if by_domains is not None and by_domains.by_domains:
+        if hide or known is not None or not classes:
+            expected = "the column with the domain of each row (--label), and no class to hide"
+            raise InputError("label", got=repr(label), expected=expected)
+        nothing = np.full(len(space), -1, np.int64)
+        return _Task(by_domains, X, nothing, nothing, classes, truth, label or space.label, notes)
+    y = _put_aside(space, truth, classes, hide=hide, known=known, seed=seed)
+    novel = _novel(y)
+    way = methods.choose(method, known=len(np.unique(y[~novel])), notes=notes)
+    _note_mixed(np.unique(y[~novel]), np.unique(truth[novel & (truth >= 0)]), notes)
+    return _Task(way, X, y, truth, classes, None, label or space.label, notes)
+
+
+def _fit(task: _Task, y: IntArray, n_novel: int | None, settings: Mapping[str, Any], progress: Progress) -> Answer:
+    if task.domains is not None and n_novel is None:
+        n_novel = int(task.domains.max()) + 1
+        task.notes.append(f"as many classes as domains ({n_novel}), the most that domains tell apart")
+    answer = methods.fit(
+        task.way, task.X, y, domains=task.domains, n_novel=n_novel, settings=settings, progress=progress
+    )
+    if not (answer.found >= 0).any():
+        raise InputError("space", got="no row of a novel class", expected="some", remedy="try another method")
+    return answer
+
+
+def _state(seed: int, what: str) -> int:
+    return derive_seed(seed, what) % 2**31
 
 
 def _novel(y: IntArray) -> BoolArray:
@@ -196,48 +272,20 @@ def _put_aside(
     return np.where(aside, -1, truth)
 
 
-def _method(method: str, known: int, notes: list[str]) -> str:
-    if known < 2 and method in ("auto", "pbn"):
-        notes.append(f"{known} known class(es) can't shape a space: plain k-means on the vectors as they are")
-        return "ncd-kmeans"
-    return "pbn" if method == "auto" else method
-
-
-def _tune(X: FloatArray, y: IntArray, *, epochs: int, seed: int, progress: Progress) -> dict[str, Any]:
-    from spaceform.methods.class_discovery.tabular_ncd import PBNClassifierDiscovery
-
+def _tune(task: _Task, *, epochs: int, seed: int, progress: Progress) -> dict[str, Any]:
+    if not task.way.search or task.known < trust.MIN_KNOWN:
+        return {}
     search = HiddenClassSearchCV(
-        estimator=PBNClassifierDiscovery(
-            n_novel=2, epochs=max(5, epochs // 3), n_init=3, random_state=derive_seed(seed, "tuning")
+        estimator=task.way.make(
+            2, {"epochs": max(5, epochs // 3), "n_init": 3, "random_state": derive_seed(seed, "tuning")}
         ),
-        param_distributions=SEARCH,
+        param_distributions=task.way.search,
         n_iter=4,
         cv=HiddenClassSplit(n_splits=2, random_state=derive_seed(seed, "folds")),
         refit=False,
-        random_state=derive_seed(seed, "candidates") % 2**31,
+        random_state=_state(seed, "candidates"),
     )
-    return dict(search.fit(X, y, progress=progress).best_params_)
-
-
-def _fit(
-    method: str,
-    X: FloatArray,
-    y: IntArray,
-    settings: Mapping[str, Any],
-    learned: Mapping[str, Any],
-    progress: Progress,
-) -> tuple[IntArray, FloatArray, ClusterSweep | None]:
-    """Return the novel class of every row (-1 on labelled ones), the space they were clustered in, and the sweep."""
-    if method == "pbn":
-        from spaceform.methods.class_discovery.tabular_ncd import PBNClassifierDiscovery
-
-        model = PBNClassifierDiscovery(**settings, **learned).fit(X, y, progress=progress)
-        return model.labels_, model.transform(X), model.sweep_
-    if method == "ncd-spectral":
-        spectral = NCDSpectralClustering(**settings).fit(X, y)
-        return spectral.labels_, X, spectral.sweep_
-    plain = NCDKMeans(**settings).fit(X, y)
-    return plain.labels_, X, plain.sweep_
+    return dict(search.fit(task.X, task.y, progress=progress).best_params_)
 
 
 def _score(X: FloatArray, found: IntArray, truth: IntArray, *, seed: int) -> dict[str, dict[str, float]]:

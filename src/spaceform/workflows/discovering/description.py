@@ -13,7 +13,7 @@ from spaceform.space import Space
 from spaceform.types import FloatArray, IntArray
 from spaceform.workflows.words import distinctive_words
 
-EXEMPLARS = 14
+EXEMPLARS, UNSURE = 14, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,8 @@ class NovelClass:
     ``confidence`` is the mean over its rows of 1 - d1 / d2, with d1 and d2 the distances to its own centre and to the
     nearest other, in [0, 1]; ``stability`` the mean Jaccard similarity to its best counterpart when 80% of the rows
     are clustered again (above 0.75 stable, below 0.5 dissolving). ``words`` are what its rows' texts share and others
-    do not; ``exemplars`` the rows nearest to its centre.
+    do not; ``exemplars`` the rows nearest to its centre, ``unsure`` those that could nearly be of another class;
+    ``repeated`` the mean Jaccard similarity to its best counterpart when discovered again with other seeds.
     """
 
     number: int
@@ -33,6 +34,8 @@ class NovelClass:
     stability: float
     words: tuple[str, ...]
     exemplars: tuple[int, ...]
+    unsure: tuple[int, ...] = ()
+    repeated: float | None = None
 
 
 def describe(
@@ -70,6 +73,7 @@ def describe(
                 stability=float(stability[code]),
                 words=tuple(words[code]),
                 exemplars=_varied(space, rows[central], label),
+                unsure=tuple(rows[members[np.argsort(confidence[members], kind="stable")]][:UNSURE].tolist()),
             )
         )
     return made, confidence

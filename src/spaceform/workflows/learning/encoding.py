@@ -22,9 +22,9 @@ from spaceform.training.launch import check_devices
 from spaceform.training.loop import History
 from spaceform.types import FloatArray, IntArray, Progress
 from spaceform.workflows.encoders import FOLDER
-from spaceform.workflows.folder import writable_folder
 from spaceform.workflows.learning.choice import PRETRAINED
 from spaceform.workflows.learning.comparison import BASELINE, Gain, gain, measure_vectors, sentence
+from spaceform.workflows.learning.folder import writable_folder
 from spaceform.workflows.learning.job import SIZE, Job, Trained, accepted, with_new_vectors
 from spaceform.workflows.learning.learned import Curves, Learned
 from spaceform.workflows.learning.splits import Split, split_rows

@@ -1,0 +1,77 @@
+"""How sure a discovery is: figures by hand, blobs that are sure, noise that is not."""
+
+import numpy as np
+import pytest
+
+from spaceform.clustering.kmeans import kmeans
+from spaceform.clustering.n_clusters import ClusterSweep
+from spaceform.types import no_progress
+from spaceform.workflows.discovering import trust
+
+
+def test_repeats_measure_each_class_and_all_rows():
+    found = np.array([0, 0, 0, 1, 1, 1, -1])
+    answers = iter([np.array([5, 5, 5, 2, 2, 2, 2]), np.array([1, 1, 0, 0, 0, 0, 0])])
+    kept, agreement = trust.repeat(found, np.full(7, -1), lambda *_: next(answers), times=2, seed=0)
+    np.testing.assert_allclose(kept, [(1 + 2 / 3) / 2, (1 + 3 / 4) / 2])
+    assert agreement == pytest.approx((1 + 5 / 6) / 2)
+
+
+def test_a_rehearsal_hides_known_classes_only_and_scores_them():
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(10), 20)
+    X = 8 * rng.normal(size=(10, 6))[truth] + rng.normal(size=(200, 6))
+    y = np.where(truth < 8, truth, -1)
+    seen = []
+
+    def fit(masked, count, state):
+        seen.append((masked.copy(), count))
+        return kmeans(X[masked == -1], count, random_state=state).labels
+
+    done = trust.rehearse(X, y, fit, n_novel=2, seed=1)
+    ((masked, count),) = seen
+    assert (done.hidden, done.rows, count) == (2, 40, 4)
+    assert ((masked == y) | (masked == -1)).all()
+    assert (masked[y == -1] == -1).all()
+    assert done.accuracy > 0.9
+    assert done.plain > 0.9
+    assert trust.rehearse(X, np.where(truth < 3, truth, -1), fit, n_novel=2, seed=1) is None
+
+
+def test_rows_taken_for_known_ones_count_as_wrong():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), np.repeat(np.arange(8), 10)
+
+    def fit(masked, count, state):
+        return np.where(np.arange((masked == -1).sum()) < 10, 0, -1)
+
+    assert trust.rehearse(X, y, fit, n_novel=1, seed=0).accuracy == 0.5
+
+
+def test_criteria_agree_on_blobs_and_say_so():
+    rng = np.random.default_rng(0)
+    X = 10 * rng.normal(size=(5, 8))[np.arange(150) % 5] + rng.normal(size=(150, 8))
+    votes = trust.opinions(X, k_max=9, seed=0, progress=no_progress)
+    assert votes["silhouette"].best == votes["davies_bouldin"].best == 5
+    for sweep in votes.values():
+        curve = trust.better_is_higher(sweep)
+        assert min(curve) == 0
+        assert max(curve) == 1
+    assert trust.better_is_higher(votes["davies_bouldin"])[3] == 1
+    assert trust.opinions(X[:3], k_max=9, seed=0, progress=no_progress) == {}
+
+
+def test_words():
+    sweep = ClusterSweep("silhouette", (2, 3), ((0.1,), (0.2,)), 3)
+    done = trust.Rehearsal(hidden=2, rows=1200, accuracy=0.8, plain=0.6)
+    said = list(
+        trust.conclude(
+            chosen=3, votes={"silhouette": sweep}, given=False, stability=[0.9, 0.6, 0.3], agreement=0.7, rehearsal=done
+        )
+    )
+    assert said[0] == "3 classes; all criteria agree (silhouette 3)"
+    assert said[1].startswith("1 of 3 classes are stable")
+    assert said[2] == "with other seeds 70% of the rows keep their class"
+    assert "80% of their 1,200 rows right (k-means on the vectors: 60%)" in said[3]
+    given = trust.conclude(chosen=4, votes={"a": sweep}, given=True, stability=[1], agreement=None, rehearsal=None)
+    assert next(given) == "4 classes as asked for; all criteria say 3 (a 3)"
