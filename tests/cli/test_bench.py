@@ -14,7 +14,7 @@ def toy(monkeypatch):
     from types import SimpleNamespace
 
     module = SimpleNamespace(run=lambda quick, progress: [{"what": "a", "ratio": 1.0}, {"what": "b", "peer": 2.0}])
-    monkeypatch.setitem(sys.modules, "spaceform.workflows.bench_toy", module)
+    monkeypatch.setitem(sys.modules, "spaceform.workflows.benches.toy", module)
     monkeypatch.setattr(bench, "subjects", lambda: ["toy"])
 
 

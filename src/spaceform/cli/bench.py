@@ -32,7 +32,7 @@ def bench(
     made: dict[str, list[dict[str, Any]]] = {}
     for name in wanted:
         with progress_bar() as progress:
-            module = importlib.import_module(f"spaceform.workflows.bench_{name}")
+            module = importlib.import_module(f"spaceform.workflows.benches.{name}")
             made[name] = module.run(quick=quick, progress=progress)
     if out is not None:
         from spaceform.claims.record import write_json
@@ -73,9 +73,9 @@ def _kept(out: Path, wanted: Sequence[str]) -> dict[str, Any]:
 
 
 def subjects() -> list[str]:
-    """Return what can be measured: the workflows named ``bench_<subject>``."""
-    folder = Path(importlib.import_module("spaceform.workflows").__path__[0])
-    return sorted(path.stem.removeprefix("bench_") for path in folder.glob("bench_*.py"))
+    """Return what can be measured: the workflows named ``benches.<subject>``."""
+    folder = Path(importlib.import_module("spaceform.workflows.benches").__path__[0])
+    return sorted(path.stem for path in folder.glob("[a-z]*.py"))
 
 
 def _cells(row: dict[str, Any], columns: Sequence[str]) -> list[Any]:

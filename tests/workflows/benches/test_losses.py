@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from spaceform.encoders.named_loss import loss_classes
-from spaceform.workflows import bench_losses
+from spaceform.workflows.benches import losses
 from spaceform.workflows.benching import loss_family
 
 
 def test_rows_compare_ours_with_the_product(monkeypatch):
-    monkeypatch.setattr(bench_losses, "peers", lambda loss, batch, classes, width: {})
-    rows = bench_losses.run(batches=[80], losses=["circle", "semi-hard triplet"], repeats=1)
+    monkeypatch.setattr(losses, "peers", lambda loss, batch, classes, width: {})
+    rows = losses.run(batches=[80], losses=["circle", "semi-hard triplet"], repeats=1)
     assert [(row["loss"], row["class size"], row["method"]) for row in rows] == [
         (*case, method)
         for case in (("circle", 4), ("semi-hard triplet", 4), ("semi-hard triplet", 40))
@@ -23,8 +23,8 @@ def test_rows_compare_ours_with_the_product(monkeypatch):
 
 @pytest.mark.parametrize("loss", loss_family.OURS)
 def test_ours_and_the_peers_find_a_loss_on_the_same_batch(loss):
-    embeddings, labels = bench_losses._batch(80, 4)
-    size = {"classes": 20, "width": bench_losses.DIM}
+    embeddings, labels = losses._batch(80, 4)
+    size = {"classes": 20, "width": losses.DIM}
     found = {}
     for name, step in {"ours": loss_family.ours(loss, **size), **loss_family.peers(loss, 80, **size)}.items():
         embeddings.grad = None
@@ -52,13 +52,13 @@ def test_the_family_is_made_of_losses_that_have_a_name():
 
 
 def test_the_product_has_the_gradient_of_two_products():
-    embeddings, labels = bench_losses._batch(24, 4)
-    bench_losses._product(embeddings, labels).backward()
+    embeddings, labels = losses._batch(24, 4)
+    losses._product(embeddings, labels).backward()
     rows = embeddings.detach()
     assert ((rows @ rows.T + (rows @ rows.T).T) @ rows - embeddings.grad).abs().max() < 1e-4
 
 
 def test_memory_is_read_from_a_process_of_its_own():
     held = np.ones((900, 1024, 1024), np.int8)  # 0.9 GB that are ours, not the child's
-    found = bench_losses._child("NT-Xent", 300, 4)
+    found = losses._child("NT-Xent", 300, 4)
     assert 0 < found["before MB"] <= found["peak MB"] < held.nbytes / 1e6

@@ -143,7 +143,7 @@ class _Halved(torch.autograd.Function):
 
 def _child(loss: str, batch: int, class_size: int) -> dict[str, float]:
     code = (
-        "import json; from spaceform.workflows.bench_losses import measure_memory; "
+        "import json; from spaceform.workflows.benches.losses import measure_memory; "
         f"print(json.dumps(measure_memory({loss!r}, {batch}, {class_size})))"
     )
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")

@@ -97,7 +97,7 @@ def _child(method: str, n: int, d: int) -> dict[str, Any]:
     """Measure in a new process with one thread; a reason instead of figures when it hits a limit."""
     code = (
         "import json, sys\n"
-        f"from spaceform.workflows.bench_separability import limit_memory, measure\nlimit_memory({MEGABYTES})\n"
+        f"from spaceform.workflows.benches.separability import limit_memory, measure\nlimit_memory({MEGABYTES})\n"
         f"print(json.dumps(measure({method!r}, {n}, {d})))"
     )
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}

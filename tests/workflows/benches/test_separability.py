@@ -6,7 +6,7 @@ import math
 import pytest
 
 from spaceform.errors import InputError
-from spaceform.workflows import bench_separability as bench
+from spaceform.workflows.benches import separability as bench
 
 
 def test_methods_agree_and_ours_is_measured_first(monkeypatch):

@@ -1,0 +1,1 @@
+"""What `spaceform bench` measures: one module a subject, with `run(quick, progress)` that returns rows."""
