@@ -83,9 +83,9 @@ _SMOKE: dict[str, Any] = _LAPTOP["main"] | {
     "data": "digits",
     "rows": {"transfer": 0.25, "validation": 0.15, "test": 0.35},
     "subclasses": 5,
-    "teacher": {"hidden": [64], "dim": 32, "epochs": 12, "batch": 64},
+    "teacher": {"hidden": [64], "dim": 32, "epochs": 6, "batch": 64},
     "hidden": [32, 32],
-    "training": _TRAINING | {"epochs": 20, "batch": 32},
+    "training": _TRAINING | {"epochs": 6, "batch": 32},
 }
 _PAPER: dict[str, Any] = _LAPTOP["main"] | {
     "data": "cifar-100",
