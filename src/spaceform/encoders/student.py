@@ -234,8 +234,8 @@ class StudentClassifier(AbstractEncoder):
         rows = batch.labels.cpu()
         y = codes[rows].to(outputs.device)
         if lesson is None:
-            loss: Tensor = nn.functional.nll_loss(self.net_.head.class_log_probs(outputs), y)  # type: ignore[union-attr, operator]
-            return loss
+            return nn.functional.nll_loss(self.net_.head.class_log_probs(outputs), y)  # type: ignore[union-attr, operator]
         targets = torch.from_numpy(lesson.targets[rows.numpy()]).to(outputs.device)
-        loss = lesson.loss(outputs, embeddings, targets, y) if lesson.embeddings else lesson.loss(outputs, targets, y)
+        given = (outputs, embeddings, targets, y) if lesson.embeddings else (outputs, targets, y)
+        loss: Tensor = lesson.loss(*given)
         return loss

@@ -39,16 +39,16 @@ def iter_embeddings(model: nn.Module, batches: Iterable[Tensor], layer: nn.Modul
             part.training = mode
 
 
-def collect_embeddings(
-    model: nn.Module, batches: Iterable[Tensor], layer: nn.Module
-) -> tuple[FloatArray, FloatArray]:
+def collect_embeddings(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module) -> tuple[FloatArray, FloatArray]:
     """Return what enters ``layer (n, D)`` and what the model answers ``(n, C)`` for all batches; as above.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> [part.shape for part in collect_embeddings(net, torch.zeros(5, 3).split(2), net[2])]
     [(5, 4), (5, 2)]
     """
-    found = [(entering.cpu().numpy(), answer.cpu().numpy()) for entering, answer in iter_embeddings(model, batches, layer)]
+    found = [
+        (entering.cpu().numpy(), answer.cpu().numpy()) for entering, answer in iter_embeddings(model, batches, layer)
+    ]
     if not found:
         raise InputError("batches", got="none", expected="one or more batches")
     return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])

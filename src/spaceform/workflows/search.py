@@ -20,7 +20,7 @@ from spaceform.space import Space
 from spaceform.space_rows import ID
 from spaceform.types import BoolArray, FloatArray, PathLike
 from spaceform.workflows.encoders import open_encoder
-from spaceform.workflows.words import match_words, text_columns
+from spaceform.workflows.discovering.words import match_words, text_columns
 
 Encode: TypeAlias = Callable[[Sequence[str]], ArrayLike]
 """What turns texts into vectors ``(n, dim)`` of the Space."""

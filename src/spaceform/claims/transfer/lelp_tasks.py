@@ -29,7 +29,7 @@ GLOSSES = "lelp-glosses"
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Student inputs ``X (n, d)``, classes ``y`` and hidden classes ``fine (n,)``; of the teacher ``H``, logits, ``W``."""
+    """Inputs ``X`` of the student, classes ``y``, hidden classes ``fine``; ``H``, ``logits``, ``W`` of the teacher."""
 
     X: FloatArray
     y: IntArray

@@ -35,7 +35,7 @@ def check_codes(y: Tensor, n_rows: int, n_classes: int) -> None:
     """Raise ``InputError`` unless ``y (n_rows,)`` holds class numbers 0..n_classes-1."""
     if y.shape != (n_rows,) or y.dtype != torch.int64:
         raise InputError("y", got=f"shape {tuple(y.shape)}, {y.dtype}", expected=f"shape ({n_rows},), int64")
-    if n_rows and not (0 <= int(y.min()) and int(y.max()) < n_classes):
+    if n_rows and not (int(y.min()) >= 0 and int(y.max()) < n_classes):
         got = f"labels from {int(y.min())} to {int(y.max())}"
         raise InputError("y", got=got, expected=f"0 to {n_classes - 1}", remedy="number the classes first")
 

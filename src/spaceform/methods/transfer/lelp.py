@@ -15,7 +15,15 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from spaceform.checks import check_choice, check_integer, check_labels, check_matrix, check_real, check_rows, label_codes
+from spaceform.checks import (
+    check_choice,
+    check_integer,
+    check_labels,
+    check_matrix,
+    check_real,
+    check_rows,
+    label_codes,
+)
 from spaceform.errors import InputError
 from spaceform.heads.fitted_linear import fit_linear_head
 from spaceform.heads.subclasses import SubclassHead, class_log_probs
@@ -61,7 +69,7 @@ class LELPTargets(TransformerMixin, BaseEstimator):
     rotate, center : False leaves out the rotation Q, the centring.
     scale : "pooled" divides by the standard deviation over all S directions of the class; None does not.
     directions : "pca", or "random" orthonormal ones: a control.
-    assign : the class whose directions a row shapes: its "label", or the "teacher"'s answer, which unlabelled rows have.
+    assign : the class whose directions a row shapes: its "label", or the "teacher"'s answer (unlabelled rows too).
     random_state : of the rotations.
 
     Attributes
@@ -116,9 +124,7 @@ class LELPTargets(TransformerMixin, BaseEstimator):
         self.assign = assign
         self.random_state = random_state
 
-    def fit(
-        self, H: ArrayLike, y: ArrayLike, W: ArrayLike | None = None, b: ArrayLike | None = None
-    ) -> Self:
+    def fit(self, H: ArrayLike, y: ArrayLike, W: ArrayLike | None = None, b: ArrayLike | None = None) -> Self:
         """Find the directions of every class and return self.
 
         ``H (n, D)``: what enters the teacher's last layer, of weights ``W (C, D)`` (or (1, D), one logit for the second
@@ -128,7 +134,9 @@ class LELPTargets(TransformerMixin, BaseEstimator):
         self._check_options()
         rows = check_rows(self, _plain(H), fitting=True).astype(np.float64)
         if y is None:
-            raise InputError("y", got="None: LELPTargets requires y to be passed, but the target y is None", expected="labels")
+            raise InputError(
+                "y", got="None: LELPTargets requires y to be passed, but the target y is None", expected="labels"
+            )
         labels = check_labels(_plain(y), len(rows))
         self.classes_, codes = label_codes(labels)
         self._take_head(rows, codes, W, b)
@@ -138,7 +146,12 @@ class LELPTargets(TransformerMixin, BaseEstimator):
         return self._find(moments)
 
     def fit_stream(
-        self, batches: Iterable[tuple[ArrayLike, ArrayLike]], *, n_classes: int, W: ArrayLike, b: ArrayLike | None = None
+        self,
+        batches: Iterable[tuple[ArrayLike, ArrayLike]],
+        *,
+        n_classes: int,
+        W: ArrayLike,
+        b: ArrayLike | None = None,
     ) -> Self:
         """Find the directions from a stream of ``H (m, D)`` with class numbers 0..C-1, without keeping rows."""
         self._check_options()
@@ -158,7 +171,8 @@ class LELPTargets(TransformerMixin, BaseEstimator):
         shifts = self.means_ if self.center else np.zeros_like(self.means_)
         # directions lie in the range of P: a projection of h - mu would change nothing but rounding
         z = np.stack(
-            [(rows - shift) @ U / scale for shift, U, scale in zip(shifts, self.directions_, self.scale_, strict=True)], 1
+            [(rows - shift) @ U / scale for shift, U, scale in zip(shifts, self.directions_, self.scale_, strict=True)],
+            1,
         )
         return _like(z, H)
 
@@ -217,11 +231,15 @@ class LELPTargets(TransformerMixin, BaseEstimator):
         if wanted > room:
             got = f"{wanted} subclasses"
             raise InputError("n_subclasses", got=got, expected=f"at most {room}, the dimensions that W leaves")
-        self._warn_of_collapse(moments, P)
+        collapsed = self._collapsed(moments, P)
         generator = as_generator(self.random_state)
         found, scales = [], []
         for code in range(len(self.classes_)):
             covariance = moments.covariance(code)
+            if collapsed[code]:  # what is left is rounding: no direction, so that every subclass is as likely
+                found.append(np.zeros((len(P), wanted)))
+                scales.append(1.0)
+                continue
             if self.directions == "random":
                 spread = P @ generator.standard_normal((len(P), len(P)))
                 U = principal_directions(spread @ spread.T, wanted, P)
@@ -243,17 +261,19 @@ class LELPTargets(TransformerMixin, BaseEstimator):
             weights = weights - weights.mean(0)
         return null_space_projector(weights)
 
-    def _warn_of_collapse(self, moments: ClassMoments, P: FloatArray) -> None:
+    def _collapsed(self, moments: ClassMoments, P: FloatArray) -> np.ndarray:
+        """Return which classes ``(C,)`` have no variance left to speak of, and warn of them."""
         shares = moments.counts / moments.counts.sum()
         gaps = moments.means - shares @ moments.means
         within = np.array([np.trace(P @ moments.covariance(code) @ P) for code in range(len(shares))])
         total = float(sum(shares * [np.trace(moments.covariance(c)) for c in range(len(shares))]))
         total += float(shares @ np.square(gaps).sum(1))
-        flat = np.flatnonzero(within <= COLLAPSED * total)
-        if len(flat):
-            name = self.classes_[flat[0]]
+        flat: np.ndarray = within <= COLLAPSED * total
+        if flat.any():
+            name = self.classes_[np.flatnonzero(flat)[0]]
             text = f"the embeddings of class {name!r} have collapsed to one point: LELP is plain distillation there"
             warnings.warn(text, UserWarning, stacklevel=4)
+        return flat
 
     def _logits(self, rows: FloatArray) -> FloatArray:
         raw = rows @ self.head_weight_.T + self.head_bias_
