@@ -236,7 +236,7 @@ class _Run:
             "part": part.tolist(),
         }
         record = {"kind": StudentClassifier.__name__, "fingerprint": student.fingerprint}
-        space = with_new_vectors(material.space, vectors, record).with_columns(columns)
+        space = with_new_vectors(material.space, vectors, record).with_columns(columns, label=material.label)
         return space.with_info(space.info | {"distilled": {"method": self.plan.method, "figures": figures}})
 
     def _options(self, k: int) -> dict[str, str]:

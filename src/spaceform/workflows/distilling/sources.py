@@ -21,9 +21,11 @@ SPACE_FILE, ENCODER_FILE = "space.json", "encoder.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """``n`` rows: ``space`` with their attributes, ``items`` as the student takes them, ``vectors (n, D)`` of the
-    teacher, codes ``y (n,)`` (-1: unlabelled) of classes ``names``; ``part`` of each row in the teacher's own training,
-    "" where it is not known; ``notes``.
+    """``n`` rows that teacher and student know.
+
+    ``space``: their attributes; ``items``: as the student takes them; ``vectors (n, D)`` of the teacher; codes
+    ``y (n,)`` (-1: unlabelled) of classes ``names``, which column ``label`` holds; ``part`` of each row in the
+    teacher's own training, "" where it is not known.
     """
 
     space: Space
@@ -31,6 +33,7 @@ class Material:
     vectors: FloatArray
     y: IntArray
     names: list[str]
+    label: str
     part: np.ndarray
     notes: tuple[str, ...] = ()
 
@@ -59,7 +62,7 @@ def gather(
             got = "an encoder without rows" if space is None else "a Space without pictures for the student to see"
             raise InputError("inputs", got=got, expected="a Space or a folder of pictures", remedy="pass --inputs")
         y, names = _labels(space, label)
-        return _material(space, _pictures(space, size or SIZE), space.vectors, y, names, space)
+        return _material(space, _pictures(space, size or SIZE), space.vectors, (y, names), space, label=label)
     own = _inputs(inputs, size=size, label=label, progress=progress)
     seen = own.has_pictures and not vectors_only
     if space is not None:
@@ -78,7 +81,7 @@ def gather(
     items = _pictures(own, side) if seen else own.vectors
     shown = _pictures(own, _side(encoder) or side) if own.has_pictures and _side(encoder) else own.vectors
     vectors = encoder.encode(shown, progress=progress)
-    return _material(own, items, vectors, y, names, None)
+    return _material(own, items, vectors, (y, names), None, label=label)
 
 
 def _teacher(teacher: PathLike | Space) -> tuple[Space | None, Path | None]:
@@ -127,29 +130,32 @@ def _matched(
     if len(labelled) == 2:
         _same_classes(_names(space, label), _names(own, label))
         _same_rows(base.ids, _texts(space, label)[theirs], _texts(base, label))
-    if labelled[0] is base:
-        y, names = _labels(base, label)
-    else:
-        codes, names = _labels(space, label)
-        y = codes[theirs]
+    y, names = _labels(labelled[0], label)
+    y = y if labelled[0] is base else y[theirs]
     items = _pictures(base, size or SIZE) if pictured else base.vectors
-    return _material(base, items, space.vectors[theirs], y, names, space, theirs, notes)
+    return _material(base, items, space.vectors[theirs], (y, names), space, label=label, rows=theirs, notes=notes)
 
 
 def _material(
     base: Space,
     items: np.ndarray,
     vectors: FloatArray,
-    y: IntArray,
-    names: list[str],
+    classes: tuple[IntArray, list[str]],
     space: Space | None,
+    *,
+    label: str | None,
     rows: Any = slice(None),
     notes: tuple[str, ...] = (),
 ) -> Material:
+    y, names = classes
     part = np.full(len(base), "", dtype=object)
     if space is not None and "part" in space.columns:
         part = np.array([value or "" for value in space.column("part")[rows]], dtype=object)
-    return Material(space=base, items=items, vectors=vectors, y=y, names=names, part=part, notes=notes)
+    column = label or base.label or (space.label if space is not None else None)
+    assert column is not None  # noqa: S101  # without one there would be no classes
+    if column not in base.columns:
+        base = base.with_columns({column: [names[code] if code >= 0 else None for code in y.tolist()]})
+    return Material(space=base, items=items, vectors=vectors, y=y, names=names, label=column, part=part, notes=notes)
 
 
 def _labels(space: Space, label: str | None) -> tuple[IntArray, list[str]]:
