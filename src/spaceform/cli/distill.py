@@ -55,7 +55,7 @@ def distill(
             student,
             inputs=inputs,
             method=method,
-            options=read_settings(settings or [], net=net),
+            options=read_settings(settings or [], {"net": net}),
             label=label,
             held_out=held_out,
             size=size,

@@ -194,7 +194,7 @@ class StudentClassifier(AbstractEncoder):
     def head_weight(self) -> FloatArray:
         """The weights ``(C S, d)`` of the head."""
         check_is_fitted(self, "net_")
-        weights: FloatArray = self.net_.head.linear.weight.detach().cpu().numpy()  # type: ignore[union-attr]
+        weights: FloatArray = self.net_.head.linear.weight.detach().cpu().numpy()  # type: ignore[union-attr, operator]
         return weights
 
     @property

@@ -25,7 +25,7 @@ def iter_embeddings(model: nn.Module, batches: Iterable[Tensor], layer: nn.Modul
         model.eval()
         for batch in batches:
             seen: list[Tensor] = []
-            hook = layer.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))  # type: ignore[misc]
+            hook = layer.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
             try:
                 with torch.inference_mode():
                     outputs = model(batch)

@@ -259,7 +259,8 @@ def _check_folders(teacher: PathLike | Space, inputs: PathLike | Space | None, o
 
 def _rows(material: Material, held_out: float, seed: int) -> tuple[dict[str, IntArray], tuple[str, ...]]:
     """Return the rows of each part: as the teacher was trained, where it held back rows of every class, or drawn."""
-    y, notes = material.y, ()
+    y = material.y
+    notes: tuple[str, ...] = ()
     codes, counts = np.unique(y[y >= 0], return_counts=True)
     if len(codes) < 2 or len(codes) < len(material.names):
         got = f"rows of {len(codes)} class(es), of {len(material.names)} named"

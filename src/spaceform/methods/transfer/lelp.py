@@ -247,7 +247,7 @@ class LELPTargets(TransformerMixin, BaseEstimator):
                 U = principal_directions(covariance, wanted, P)
             U = U @ random_rotation(wanted, generator) if self.rotate else U
             variance = float(np.einsum("ds,de,es->", U, covariance, U)) / wanted
-            found.append(U)
+            found.append(U)  # type: ignore[arg-type]
             scales.append(np.sqrt(variance) if self.scale == "pooled" and variance > 0 else 1.0)
         self.null_projector_, self.means_ = P, moments.means.copy()
         self.directions_, self.scale_ = np.stack(found), np.array(scales)
@@ -282,7 +282,7 @@ class LELPTargets(TransformerMixin, BaseEstimator):
     def _given_logits(self, logits: ArrayLike, n: int) -> FloatArray:
         given = np.asarray(_plain(logits), dtype=np.float64)
         given = given[:, None] if given.ndim == 1 else given
-        given = check_matrix(given, "logits")
+        given = check_matrix(given, "logits")  # type: ignore[assignment]
         count = len(self.classes_)
         if given.shape == (n, 1) and count == 2:
             return np.concatenate([np.zeros_like(given), given], axis=1)

@@ -202,5 +202,5 @@ def _pictures(space: Space, size: int) -> np.ndarray:
 
 def _side(encoder: Encoder) -> int | None:
     """Return the side of the pictures that an encoder was trained on, or None when it takes vectors or texts."""
-    shape = getattr(encoder, "input_shape_", ())
+    shape: tuple[int, ...] = getattr(encoder, "input_shape_", ())
     return int(shape[0]) if len(shape) == 3 else None
