@@ -24,10 +24,10 @@ from spaceform.workflows.distilling.outcome import ALONE, TEACHER, StudentCurves
 from spaceform.workflows.distilling.recipes import Plan, Teaching, plan
 from spaceform.workflows.distilling.sources import Material, gather
 from spaceform.workflows.encoders import FOLDER
-from spaceform.workflows.folder import writable_folder
 from spaceform.workflows.learning.comparison import Gain
 from spaceform.workflows.learning.encoding import CHECKPOINT
 from spaceform.workflows.learning.job import with_new_vectors
+from spaceform.workflows.places.folder import writable_folder
 
 FEWEST = 3
 """Rows of a class: one to learn from, one that picks the weights, one that measures."""

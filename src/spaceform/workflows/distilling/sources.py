@@ -14,7 +14,7 @@ from spaceform.space import Space
 from spaceform.types import FloatArray, IntArray, PathLike, Progress
 from spaceform.workflows.encoders import FOLDER, Encoder, load_encoder
 from spaceform.workflows.learning.job import SIZE
-from spaceform.workflows.rows import read_rows
+from spaceform.workflows.places.rows import read_rows
 
 SPACE_FILE, ENCODER_FILE = "space.json", "encoder.json"
 
