@@ -133,6 +133,7 @@ ESTIMATORS: dict[str, EstimatorCase] = {
     "MetricLearner": EstimatorCase(
         {"embedding_dim": 4, "classes_per_batch": 2, "samples_per_class": 2, "steps": 2}, full_labels
     ),
+    "StudentClassifier": EstimatorCase({"embedding_dim": 4, "steps": 3, "batch_size": 16}, full_labels),
     "ClassSeparability": EstimatorCase({"n_subsample": 24, "n_repeats": 2, "random_state": 0}),
     "PBNClassifierDiscovery": EstimatorCase({"n_novel": 2, "epochs": 2, "random_state": 0}, partial_labels),
     "HiddenClassSearchCV": EstimatorCase({"n_iter": 1, "random_state": 0}, partial_labels, make=_search),

@@ -12,8 +12,8 @@ from spaceform.geometry import PoincareBall
 from spaceform.search.filters import F
 from spaceform.space import Space
 from spaceform.workflows import search as module
+from spaceform.workflows.discovering.words import match_words, text_columns
 from spaceform.workflows.search import MAX_ANCHORS, search
-from spaceform.workflows.words import match_words, text_columns
 
 NAMES = ["cat", "black cat", "dog", "red apple", "green apples", "grapes", "car", "猫の顔", None, "Straße"]
 VECTORS = np.array(

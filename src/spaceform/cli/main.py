@@ -36,6 +36,7 @@ ORDER = (
     "compare",
     "discover",
     "train",
+    "distill",
     "search",
     "serve",
     "report",

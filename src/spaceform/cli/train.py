@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,11 +59,11 @@ def train(
     if report and out is not None:
         require("jinja2", "report")
         require("matplotlib", "report")
-    with progress_bar() as progress, _resumable(out):
+    with progress_bar() as progress, resumable(out):
         result = run(
             method,
             source,
-            options=_settings(settings or [], net=net, devices=devices, patience=patience),
+            options=read_settings(settings or [], {"net": net, "devices": devices, "patience": patience}),
             out=out,
             label=label,
             label_metric=label_metric,
@@ -110,7 +110,7 @@ def _report(result: TrainResult, seed: int, progress: Progress) -> Path | None:
 
 
 @contextmanager
-def _resumable(out: Path | None) -> Iterator[None]:
+def resumable(out: Path | None) -> Iterator[None]:
     """Say, when the work is interrupted, that it need not begin again."""
     try:
         yield
@@ -120,8 +120,8 @@ def _resumable(out: Path | None) -> Iterator[None]:
         raise
 
 
-def _settings(given: list[str], **named: object) -> dict[str, object]:
-    """Return the options by name; those with a flag of their own may not be given twice."""
+def read_settings(given: list[str], named: Mapping[str, object]) -> dict[str, object]:
+    """Return the options by name; those ``named`` have a flag of their own and may not be given twice."""
     options: dict[str, object] = dict(map(_setting, given))
     for name, value in named.items():
         if value is not None and name in options:

@@ -49,3 +49,18 @@ def draw_looks(curves: Mapping[str, Curves], *, paths: Sequence[Path]) -> str:
             ax.set_xlabel("step")
             ax.legend()
         return finish(drawn, paths)
+
+
+def draw_accuracy(curves: Mapping[str, tuple[Sequence[int], Sequence[float], int]], *, paths: Sequence[Path]) -> str:
+    """Draw accuracy over the steps at which it was looked at, and the step that was kept, by run; return SVG text."""
+    with figure(7.2, 2.4) as drawn:
+        ax = drawn.add_subplot()
+        for (name, (looks, values, best)), colour in zip(curves.items(), (ACCENT, QUIET), strict=False):
+            ax.plot(looks, values, color=colour, linewidth=1.8, marker="o", markersize=3, label=name)
+            if best in looks:
+                at = values[list(looks).index(best)]
+                ax.plot([best], [at], color=colour, marker="o", markersize=8, fillstyle="none")
+        ax.set_title("accuracy on held-out rows (ring: kept)")
+        ax.set_xlabel("step")
+        ax.legend()
+        return finish(drawn, paths)

@@ -20,8 +20,8 @@ from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.encoders import FOLDER, Encoder, custom_encoder
-from spaceform.workflows.learning.folder import writable_folder
-from spaceform.workflows.rows import read_rows
+from spaceform.workflows.places.folder import writable_folder
+from spaceform.workflows.places.rows import read_rows
 
 ENCODERS = ("conv", "minilm", "pixels")
 """Encoders by name; ``package.module:function`` is taken as well."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from spaceform import papers
 from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.learner import MetricLearner
+from spaceform.encoders.student import StudentClassifier
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.types import FloatArray, Progress
 
@@ -34,18 +35,21 @@ class Encoder(Protocol):
 
 
 def open_encoder(space: Path) -> Encoder | None:
-    """Return the encoder saved in a Space's folder, or None when it has none.
+    """Return the encoder saved in a Space's folder, or None when it has none; see :func:`load_encoder`."""
+    return load_encoder(space / FOLDER) if (space / FOLDER / "encoder.json").is_file() else None
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Return the encoder saved in its own ``folder``.
 
     Raises ``SpaceFormatError`` when the record can't be read or is of an unknown kind.
     """
-    record = space / FOLDER / "encoder.json"
-    if not record.is_file():
-        return None
+    record = folder / "encoder.json"
     try:
         kind = json.loads(record.read_text())["kind"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpaceFormatError(f"{record} can't be read: {error}") from error
-    encoder: Encoder = _class_of(kind, record).load(space / FOLDER)
+    encoder: Encoder = _class_of(kind, record).load(folder)
     return encoder
 
 
@@ -55,8 +59,8 @@ def _class_of(kind: str, record: Path) -> Any:
         from spaceform.nets.text import TextEncoder
 
         return TextEncoder
-    if kind == MetricLearner.KIND:
-        return MetricLearner
+    if kind in {MetricLearner.KIND, StudentClassifier.KIND}:
+        return MetricLearner if kind == MetricLearner.KIND else StudentClassifier
     if kind in {paper.slug for paper in papers.all_papers()}:
         paper = papers.load(kind)
         module = importlib.import_module(f"spaceform.methods.{paper.purpose}.{paper.module}")

@@ -19,8 +19,8 @@ from spaceform.search.filters import Expr, as_expression
 from spaceform.space import Space
 from spaceform.space_rows import ID
 from spaceform.types import BoolArray, FloatArray, PathLike
+from spaceform.workflows.discovering.words import match_words, text_columns
 from spaceform.workflows.encoders import open_encoder
-from spaceform.workflows.words import match_words, text_columns
 
 Encode: TypeAlias = Callable[[Sequence[str]], ArrayLike]
 """What turns texts into vectors ``(n, dim)`` of the Space."""

@@ -11,7 +11,7 @@ from spaceform.ops.pairs import squared_distances
 from spaceform.rng import derive_seed
 from spaceform.space import Space
 from spaceform.types import FloatArray, IntArray
-from spaceform.workflows.words import distinctive_words
+from spaceform.workflows.discovering.words import distinctive_words
 
 EXEMPLARS, UNSURE = 14, 4
 

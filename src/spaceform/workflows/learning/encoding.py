@@ -24,11 +24,11 @@ from spaceform.types import FloatArray, IntArray, Progress
 from spaceform.workflows.encoders import FOLDER
 from spaceform.workflows.learning.choice import PRETRAINED
 from spaceform.workflows.learning.comparison import BASELINE, Gain, gain, measure_vectors, sentence
-from spaceform.workflows.learning.folder import writable_folder
 from spaceform.workflows.learning.job import SIZE, Job, Trained, accepted, with_new_vectors
 from spaceform.workflows.learning.learned import Curves, Learned
 from spaceform.workflows.learning.splits import Split, split_rows
-from spaceform.workflows.rows import read_rows
+from spaceform.workflows.places.folder import writable_folder
+from spaceform.workflows.places.rows import read_rows
 
 CHECKPOINT = "checkpoint"
 """Where a run that is not over is saved inside the folder of the new Space."""

@@ -19,7 +19,7 @@ from spaceform.types import FloatArray, IntArray, Progress
 from spaceform.workflows.encoders import FOLDER
 from spaceform.workflows.learning.job import SIZE, Job, Trained, accepted, with_new_vectors
 from spaceform.workflows.learning.label_metrics import read_label_metric, tree_of_columns
-from spaceform.workflows.rows import read_rows
+from spaceform.workflows.places.rows import read_rows
 
 NEIGHBOURS = 5
 """The base model over vectors is five nearest neighbours, as in Loki's text experiments."""

@@ -1,0 +1,1 @@
+"""Linear maps of a space: null spaces, rotations, and the principal directions of every class."""

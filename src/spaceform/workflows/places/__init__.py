@@ -1,0 +1,1 @@
+"""Where verbs read from and write to."""
