@@ -1,0 +1,1 @@
+"""Networks of infinite width that are trained by finite computations."""

@@ -1,0 +1,1 @@
+"""How far training moved what a network knows of its rows."""

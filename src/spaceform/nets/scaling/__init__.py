@@ -1,0 +1,1 @@
+"""How a network changes with its width: exponents, parametrisations, coordinate checks, transfer of rates."""
