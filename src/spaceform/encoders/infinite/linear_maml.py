@@ -1,7 +1,7 @@
 """First-order MAML of a linear network with one hidden layer, at any width and exactly at infinite width.
 
-``f(x) = V (U x + alpha b)``. The weights that are trained may be scaled ones: ``U = sqrt(k_u) u`` moves ``k_u`` times as
-fast under SGD on u, and so stand all scalings of one hidden layer in one program (Yang and Hu, 2021, sections 6 and 7).
+``f(x) = V (U x + alpha b)``. The weights that are trained may be scaled ones: ``U = sqrt(k_u) u`` moves ``k_u`` times
+as fast under SGD on u, and so stand all scalings of one hidden layer in one program (Yang and Hu, 2021, section 7).
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def sample_net(limit: LinearNet, omega: torch.Tensor, *, scaling: str = "mup") -
 def adapt(net: LinearNet, Xs: torch.Tensor, Ys: torch.Tensor, Xq: torch.Tensor, *, rate: float, steps: int) -> Adapted:
     """Adapt to T tasks at once by ``steps`` of SGD on the mean cross entropy of the supports.
 
-    Supports ``Xs (T, S, d)`` with one-hot ``Ys (T, S, K)``, queries ``Xq (T, Q, d)``. No task copies U: a step changes U
-    by ``chi V``, outer products with the supports, so hidden rows move by Gram matrices: ``H -= rate (X Xs^T + alpha^2)
+    Supports ``Xs (T, S, d)`` with one-hot ``Ys (T, S, K)``, queries ``Xq (T, Q, d)``. No task copies U: a step
+    changes U by ``chi V``, outer products with the supports, so hidden rows move by Gram matrices: ``H -= rate (X Xs^T + alpha^2)
     (chi V)``. O(T (S + Q) d n) once and O(T (S + Q) (K + S) n) a step. Raises ``InputError`` when K is not the net's.
     """
     if Ys.shape[-1] != len(net.V):

@@ -43,7 +43,7 @@ class Batch:
 
 
 def read_tokens(corpus: Sequence[Sequence[int | str]], *, min_count: int, vocab_size: int | None) -> Tokens:
-    """Number the words of a corpus by falling frequency (ties by name); rare ones and those beyond the size are left out.
+    """Number the words of a corpus by falling frequency (ties by name), without rare ones and those beyond the size.
 
     Raises ``InputError`` for a text instead of lists of tokens, and when fewer than two words remain.
     """
