@@ -45,18 +45,18 @@ _NETS = {
     "width_32": {"width": 32},
     "width_8": {"width": 8},
     "width_2": {"width": 2},
-    "ntk": {"width": 512, "scaling": "ntk", "inner_rate": 0.4, "meta_rate": 0.1},
-    "standard": {"width": 512, "scaling": "standard", "inner_rate": 0.4, "meta_rate": 0.1},
+    "ntk": {"width": 512, "scaling": "ntk", "inner_rate": 0.1, "meta_rate": 0.02},
+    "standard": {"width": 512, "scaling": "standard", "inner_rate": 0.1, "meta_rate": 0.02},
     "frozen": {"scaling": "frozen"},
-    "linear_kernel": {"scaling": "frozen", "inner_rate": 0.4, "meta_rate": 0.1},
-    "relu_kernel": {"scaling": "frozen", "inner_rate": 0.4, "meta_rate": 0.1},
+    "linear_kernel": {"scaling": "frozen", "inner_rate": 0.1, "meta_rate": 0.02},
+    "relu_kernel": {"scaling": "frozen", "inner_rate": 0.1, "meta_rate": 0.02},
 }
 
 SETTINGS = {
     "smoke": {
         "data": "drawn",
         "split": "test",
-        "steps": 250,
+        "steps": 150,
         "tasks": 256,
         "features": 128,
         "nets": _NETS | {arm: {"width": 64, "scaling": arm} for arm in ("ntk", "standard")},
@@ -72,7 +72,7 @@ SETTINGS = {
     "laptop": {
         "data": "letters",
         "split": "test",
-        "steps": 1500,
+        "steps": 800,
         "tasks": 1280,
         "features": 512,
         "nets": _NETS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,24 +39,20 @@ def feature_slope(letters: Letters, scaling: str, settings: Mapping[str, Any], s
 
     slopes = []
     for draw in range(DRAWS):
-        found = coordinate_check(
-            lambda width, own=draw: ABCMLP(
-                X.shape[1],
-                width,
-                1,
-                abc=scaling,
-                depth=2,
-                phi="tanh",
-                dtype=torch.float64,
-                seed=derive_seed(seed, "coordinates", own),
-            ),
-            lambda net: net.hidden(X),
-            step,
-            widths=settings["check_widths"],
-            steps=STEPS,
-        )
+        start = derive_seed(seed, "coordinates", draw)
+        make = partial(_tanh_net, X.shape[1], scaling=scaling, seed=start)
+        found = coordinate_check(make, lambda net: _hidden(net, X), step, widths=settings["check_widths"], steps=STEPS)
         slopes.append(found.slopes[-1])
     return float(np.mean(slopes))
+
+
+def _tanh_net(d: int, width: int, *, scaling: str, seed: int) -> nn.Module:
+    return ABCMLP(d, width, 1, abc=scaling, depth=2, phi="tanh", dtype=torch.float64, seed=seed)
+
+
+def _hidden(net: nn.Module, X: torch.Tensor) -> list[torch.Tensor]:
+    assert isinstance(net, ABCMLP)  # what _tanh_net makes
+    return net.hidden(X)
 
 
 def transfer(letters: Letters, scaling: str, settings: Mapping[str, Any], seed: int) -> RateTransfer:

@@ -7,6 +7,8 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from spaceform.checks import check_choice, check_integer, check_labels, check_real, check_rows
 from spaceform.errors import InputError
@@ -44,7 +46,9 @@ class KernelSGD(ClassifierMixin, BaseEstimator):
         rate = check_real(self.learning_rate, "learning_rate", low=0)
         if y is None:
             raise InputError("y", got="None: requires y to be passed, but the target y is None", expected="labels")
-        self.classes_, codes = np.unique(check_labels(y, len(rows)), return_inverse=True)
+        labels = check_labels(column_or_1d(y, warn=True), len(rows))
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError("y", got="1 class", expected="at least 2 classes")
         self.rows_ = rows.astype(np.float64)
@@ -62,7 +66,8 @@ class KernelSGD(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class of each row."""
-        answers: np.ndarray = self.classes_[self.predict_proba(X).argmax(1)]
+        chosen = self.predict_proba(X).argmax(1)
+        answers: np.ndarray = self.classes_[chosen]
         return answers
 
 

@@ -77,8 +77,9 @@ def adapt(net: LinearNet, Xs: torch.Tensor, Ys: torch.Tensor, Xq: torch.Tensor, 
     """Adapt to T tasks at once by ``steps`` of SGD on the mean cross entropy of the supports.
 
     Supports ``Xs (T, S, d)`` with one-hot ``Ys (T, S, K)``, queries ``Xq (T, Q, d)``. No task copies U: a step
-    changes U by ``chi V``, outer products with the supports, so hidden rows move by Gram matrices: ``H -= rate (X Xs^T + alpha^2)
-    (chi V)``. O(T (S + Q) d n) once and O(T (S + Q) (K + S) n) a step. Raises ``InputError`` when K is not the net's.
+    changes U by outer products with the supports, so hidden rows move by Gram matrices: ``H -= rate (X Xs^T +
+    alpha^2) (chi V)``. O(T (S + Q) d n) once and O(T (S + Q) (K + S) n) a step. Raises ``InputError`` when K is not
+    the net's.
     """
     if Ys.shape[-1] != len(net.V):
         raise InputError("y", got=f"{Ys.shape[-1]} classes", expected=f"{len(net.V)}, as the net was trained for")

@@ -167,7 +167,7 @@ class InfiniteLinearMAML(TransformerMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, progress: Progress = no_progress) -> Self:
         """Train on tasks drawn from rows ``X (n, d)`` with labels ``y (n,)`` (integer -1: never drawn)."""
-        rows = check_rows(self, X, fitting=True)
+        rows = check_rows(self, X, fitting=True, min_rows=2)
         if y is None:
             raise InputError("y", got="None: requires y to be passed, but the target y is None", expected="labels")
         self.classes_, codes = label_codes(check_labels(y, len(rows)))
