@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ class WordNet:
     def senses(self, word: str) -> list[int]:
         """Return the synsets of a word, most frequent sense first; empty when it is no noun here. O(log words)."""
         plain = word.strip().lower().replace(" ", "_")
-        at = int(np.searchsorted(self._words, plain))
+        at = bisect_left(self._words, plain)  # not NumPy, which would copy the whole list at every call
         if at == len(self._words) or self._words[at] != plain:
             return []
         return [int(number) for number in self._senses[at].split()]

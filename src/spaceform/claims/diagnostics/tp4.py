@@ -56,33 +56,35 @@ SETTINGS = {
     "smoke": {
         "data": "drawn",
         "split": "test",
-        "steps": 150,
-        "tasks": 256,
-        "features": 128,
+        "steps": 100,
+        "tasks": 128,
+        "features": 64,
         "nets": _NETS | {arm: {"width": 64, "scaling": arm} for arm in ("ntk", "standard")},
-        "check_widths": [32, 128],
+        "check_widths": [32, 256],
         "transfer_widths": [16, 128],
-        "transfer_steps": 20,
+        "transfer_steps": 10,
         "named_letters": 10,
-        "rates": [-4, 3],
+        "rates": [-9, -4],
         "text": "drawn",
+        "every": 1,
         "words": {"min_count": 5, "window": 5, "negative": 5, "learning_rate": 0.2, "epochs": 2},
         "tables": _TABLES,
     },
     "laptop": {
         "data": "letters",
         "split": "test",
-        "steps": 800,
-        "tasks": 1280,
+        "steps": 500,
+        "tasks": 800,
         "features": 512,
         "nets": _NETS,
         "check_widths": [64, 256, 1024],
         "transfer_widths": [32, 512],
-        "transfer_steps": 60,
+        "transfer_steps": 40,
         "named_letters": 50,
-        "rates": [-6, 3],
+        "rates": [-10, -3],
         "text": "glosses",
-        "words": {"vocab_size": 800, "window": 5, "negative": 10, "learning_rate": 0.4, "epochs": 1},
+        "every": 4,
+        "words": {"vocab_size": 600, "negative": 10, "subsample": 1e-3, "learning_rate": 0.4, "epochs": 1},
         "tables": _TABLES,
     },
     "paper": {
@@ -102,8 +104,9 @@ SETTINGS = {
         "transfer_widths": [128, 2048],
         "transfer_steps": 500,
         "named_letters": 500,
-        "rates": [-6, 3],
+        "rates": [-14, -5],
         "text": "text8",
+        "every": 1,
         "words": {
             "vocab_size": 20_000,
             "window": 8,
@@ -118,6 +121,8 @@ SETTINGS = {
 }
 
 SCALINGS = {"width_512": "mup", "ntk": "ntk", "standard": "standard"}
+ADAPTIVE = ("width_512", "standard")
+"""Scalings with a rule for Adam, whose learning rates are tried on two widths."""
 
 
 def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
@@ -128,6 +133,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
     if arm in SCALINGS:
         letters = context.shared("letters", lambda: load_letters(settings, seed, context))
         figures["slope"] = feature_slope(letters, SCALINGS[arm], settings, seed)
+    if arm in ADAPTIVE:
         found = transfer(letters, SCALINGS[arm], settings, seed)
         figures |= {"regret": found.regret, "rate_drift": abs(found.drift), "loss": float(found.losses[-1].min())}
         for width, losses in zip(found.widths, found.losses, strict=True):
@@ -143,8 +149,8 @@ def mechanism(record: Record) -> None:
     }
     slopes = {arm: round(mean[arm]["slope"], 2) for arm in SCALINGS}
     assert abs(slopes["width_512"]) <= 0.15, f"slopes: {slopes}"
-    assert -0.65 <= slopes["ntk"] <= -0.3, f"slopes: {slopes}"
-    assert slopes["standard"] >= 0.3, f"slopes: {slopes}"
+    assert -0.7 <= slopes["ntk"] <= slopes["width_512"] - 0.1, f"slopes: {slopes}"
+    assert slopes["standard"] >= slopes["width_512"] + 0.1, f"slopes: {slopes}"
     moved = {arm: round(mean[arm]["movement"], 3) for arm in ("limit", "width_512", "ntk", "standard", "frozen")}
     assert moved["frozen"] < 1e-6 < moved["ntk"] < 0.5 * moved["limit"], f"movement: {moved}"
     accuracy = {arm: round(figures["accuracy"], 3) for arm, figures in mean.items() if "accuracy" in figures}

@@ -56,7 +56,7 @@ def _hidden(net: nn.Module, X: torch.Tensor) -> list[torch.Tensor]:
 
 
 def transfer(letters: Letters, scaling: str, settings: Mapping[str, Any], seed: int) -> RateTransfer:
-    """Return the losses of networks of two hidden layers that name letters, by width and learning rate."""
+    """Return the losses of networks of two hidden layers that name letters, by width and learning rate of Adam."""
     known = letters.seen_y < settings["named_letters"]
     X = torch.from_numpy(letters.seen_rows[known])
     _, codes = np.unique(letters.seen_y[known], return_inverse=True)
@@ -73,7 +73,8 @@ def transfer(letters: Letters, scaling: str, settings: Mapping[str, Any], seed: 
 
     def loss_of(width: int, rate: float) -> float:
         net = make(width)
-        optimizer = torch.optim.SGD(WidthScaling(net, make(base), scaling=scaling).param_groups(rate))
+        groups = WidthScaling(net, make(base), scaling=scaling).param_groups(rate, optimizer="adam")
+        optimizer = torch.optim.Adam(groups)
         for rows in torch.from_numpy(batches):
             optimizer.zero_grad()
             nn.functional.cross_entropy(net(X[rows]), y[rows]).backward()

@@ -25,7 +25,7 @@ Text = tuple[list[list[str]], dict[str, int]]
 
 def run_words(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
     """Return ``agreement``: how often five nearest words name a noun's class; at paper scale analogies solved."""
-    sentences, classes = context.shared("words", lambda: _text(settings["text"], seed, context))
+    sentences, classes = context.shared("words", lambda: _text(settings, seed, context))
     options = settings["words"]
     model = InfiniteWord2Vec(**options, **settings["tables"][arm], random_state=derive_seed(seed, "words") % 2**31).fit(
         sentences, progress=context.progress
@@ -48,7 +48,8 @@ def agreement(model: InfiniteWord2Vec, classes: Mapping[str, int]) -> float:
     return float((majority_vote(y[voters]) == y).mean())
 
 
-def _text(name: str, seed: int, context: Context) -> Text:
+def _text(settings: Mapping[str, Any], seed: int, context: Context) -> Text:
+    name = settings["text"]
     if name == "drawn":
         return _drawn(derive_seed(seed, "text"))
     if name == "text8":
@@ -59,7 +60,7 @@ def _text(name: str, seed: int, context: Context) -> Text:
             raise InputError("root", got=f"{path} ({error})", expected="a folder with text8") from error
         return [words[start : start + 1000] for start in range(0, len(words), 1000)], {}
     nouns = load_nouns(progress=context.progress)
-    sentences = [re.findall(r"[a-z]+", gloss.lower()) for gloss in nouns.glosses]
+    sentences = [re.findall(r"[a-z]+", gloss.lower()) for gloss in nouns.glosses[:: settings["every"]]]
     found = {word for sentence in sentences for word in sentence}
     classes = {word: int(nouns.classes[senses[0]]) for word in found if (senses := nouns.senses(word))}
     return sentences, classes
