@@ -76,3 +76,10 @@ def test_a_folder_without_a_space_is_refused(tmp_path, capsys):
     status, _, err = run(capsys, tmp_path / "nothing")
     assert status == 2
     assert "nothing" in err
+
+
+def test_an_earlier_space_is_compared(folder, capsys):
+    status, out, _ = run(capsys, folder, "--before", folder)
+    assert status == 0
+    assert "since the earlier space: the kernel moved by 0.000" in out
+    assert "- frozen features" in out

@@ -8,6 +8,7 @@ from sklearn.metrics import silhouette_score
 
 from spaceform.errors import InputError
 from spaceform.geometry.poincare import exp0
+from spaceform.metrics.movement.kernel_movement import kernel_movement
 from spaceform.metrics.retrieval import map_at_r, recall_at_k
 from spaceform.metrics.separability import fisher_ratio, knn_accuracy, thornton_index
 from spaceform.space import Space
@@ -322,3 +323,40 @@ def test_progress_is_told():
     audit(labelled(*rows_and_labels()), progress=lambda task, done, total, figures=None: seen.append((done, total)))
     assert seen[0] == (0, 11)
     assert seen[-1][0] == 10
+
+
+def test_movement_since_an_earlier_space_is_told_by_id():
+    X, y = rows_and_labels(gap=0.3)
+    now = X + 2 * np.eye(C, D, dtype=np.float32)[y]
+    order = np.random.default_rng(1).permutation(N)
+    space = Space.create(
+        now, attributes={"concept": [f"c{k}" for k in y]}, ids=[f"r{i}" for i in range(N)], label="concept"
+    )
+    before = Space.create(X[order][:300], ids=[f"r{i}" for i in order[:300]])
+    found = audit(space, before=before)
+    rows = np.sort(order[:300])
+    expected = kernel_movement(X[rows], now[rows], y[rows])
+    assert found.movement.shared == found.movement.figures.rows == 300
+    assert found.movement.figures.centred == pytest.approx(expected.centred, rel=1e-4)
+    assert found.movement.figures.labels == pytest.approx(expected.labels, rel=1e-4)
+    assert any(line.startswith("since the earlier space: the kernel moved by") for line in found.conclusions)
+    assert not said(found, "frozen features")
+    assert json.loads(json.dumps(found.to_dict()))["movement"]["shared"] == 300
+
+
+def test_frozen_features_and_a_walk_away_from_the_classes_are_said(tmp_path):
+    X, y = rows_and_labels()
+    space = labelled(X, y)
+    space.save(tmp_path / "before")
+    assert said(audit(space, before=tmp_path / "before"), "frozen features")
+    worse = labelled(X + 3 * np.random.default_rng(2).normal(size=X.shape).astype(np.float32), y)
+    assert said(audit(worse, before=space), "training moved away from the classes")
+    assert audit(space).movement is None
+
+
+def test_an_earlier_space_of_other_rows_leaves_a_reason():
+    X, y = rows_and_labels()
+    other = Space.create(X, ids=[f"other {i}" for i in range(N)])
+    found = audit(labelled(X, y), before=other)
+    assert found.movement is None
+    assert "ids" in found.missing["movement"]

@@ -24,13 +24,16 @@ def audit(
     label: Annotated[str | None, typer.Option(help="Column with the classes (default: the Space's own).")] = None,
     sample: Annotated[int, typer.Option(help="Rows whose neighbours are searched.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of everything drawn.")] = 0,
+    before: Annotated[
+        Path | None, typer.Option(help="Earlier Space of the same rows: how far did vectors move?")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Look at a Space from all sides and say what stands out."""
     from spaceform.workflows.audit import audit as run
 
     with progress_bar() as progress:
-        result = run(space, label=label, seed=seed, sample=sample, progress=progress)
+        result = run(space, label=label, seed=seed, sample=sample, before=before, progress=progress)
     if as_json:
         print_json(result.to_dict())
         return

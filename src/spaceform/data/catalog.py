@@ -139,6 +139,7 @@ _BENCHMARKS = (
     ("domainnet", "domains:load_domainnet", 586_575, "<domain>/<class>/*, <domain>_train.txt, _test.txt", "research"),
     ("cifar-100", "cifar:load_cifar100", 60_000, "train.bin and test.bin, the binary version", "research"),
     ("fc100", "few_shot:load_fc100", 60_000, "cifar-100 split by superclasses, the binary version", "research"),
+    ("omniglot", "few_shot:load_omniglot", 32_460, "images_{background,evaluation}/<alphabet>/<character>/*", "MIT"),
     ("mini-imagenet", "few_shot:load_mini_imagenet", 60_000, "train.csv, val.csv, test.csv and images/", "research"),
     ("uci-letter", "uci:load_letter_file", 20_000, "letter-recognition.data", "CC-BY-4.0"),
     ("uci-optdigits", "uci:load_optdigits", 5_620, "optdigits.tra and .tes", "CC-BY-4.0"),

@@ -14,7 +14,7 @@ from spaceform.checks import check_integer, check_matrix
 from spaceform.errors import InputError
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, PathLike, Progress, no_progress
-from spaceform.workflows.auditing import labels, sentences, shape
+from spaceform.workflows.auditing import labels, movement, sentences, shape
 from spaceform.workflows.auditing.ground import Ground, prepare
 from spaceform.workflows.auditing.result import AuditResult
 from spaceform.workflows.auditing.shape import Duplicates
@@ -25,6 +25,9 @@ Part = TypeVar("Part")
 
 SAMPLE = 10_000
 """Rows whose neighbours are searched; a Space of so many rows is looked at as a whole."""
+
+PARTS = 11
+"""Parts of an audit without an earlier Space."""
 
 SEEN = "seen"
 """The boolean column that says whether a row's class was in training."""
@@ -37,13 +40,16 @@ def audit(
     seed: int = 0,
     sample: int = SAMPLE,
     floors: Mapping[str, ArrayLike] | None = None,
+    before: Space | PathLike | None = None,
     progress: Progress = no_progress,
 ) -> AuditResult:
     """Look at a Space, or the one in a folder, from all sides and return what was found.
 
     Parameters: ``label`` is the column with the classes (default: the Space's own); ``sample`` the number of rows,
     drawn by ``seed``, whose neighbours are searched, among ten times as many at most; ``floors`` names other vectors
-    ``(n, any width)`` of the same rows (raw pixels, an untrained encoder), whose retrieval is shown beside.
+    ``(n, any width)`` of the same rows (raw pixels, an untrained encoder), whose retrieval is shown beside;
+    ``before`` is an earlier Space of the same rows, by id (before training, of another checkpoint), to tell how far the
+    vectors moved since.
 
     Unlabelled Spaces get the parts that need no label. Distances are Euclidean; on the sphere they order as cosines
     do, and the Poincare ball is looked at in the tangent space at its origin. Raises ``InputError`` for fewer than 3
@@ -57,7 +63,7 @@ def audit(
     codes, classes = opened.labels(name) if name is not None else (None, [])
     others = _check_floors(floors or {}, len(opened))
     check_integer(sample, "sample", low=10)
-    parts = _Parts(progress)
+    parts = _Parts(progress, PARTS + (before is not None))
     ground = parts.take("neighbours", lambda: prepare(opened, sample=sample, seed=seed))
     assert ground is not None  # noqa: S101  # nothing in there refuses checked vectors
     result = AuditResult(
@@ -82,7 +88,12 @@ def audit(
             conflicting_pairs=_conflicts(result.duplicates, codes),
         )
     columns = parts.take("columns", lambda: labels.compare_columns(ground, opened, codes, label=name)) or []
-    result = replace(result, columns=columns, missing=dict(parts.missing))
+    result = replace(result, columns=columns)
+    if before is not None:
+        earlier = before if isinstance(before, Space) else Space.open(before)
+        moved = parts.take("movement", lambda: movement.find_movement(ground, earlier, codes))
+        result = replace(result, movement=moved)
+    result = replace(result, missing=dict(parts.missing))
     return replace(
         result,
         warnings=list(sentences.warn(result)),
@@ -94,15 +105,13 @@ def audit(
 class _Parts:
     """Runs the parts one by one; one that has no answer leaves a reason instead of stopping the audit."""
 
-    TOTAL = 11
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total = progress, total
         self.done = 0
         self.missing: dict[str, str] = {}
 
     def take(self, name: str, make: Callable[[], Part]) -> Part | None:
-        self.progress("audit", self.done, self.TOTAL)
+        self.progress("audit", self.done, self.total)
         self.done += 1
         try:
             return make()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from spaceform.workflows.auditing.labels import ColumnFigures
+from spaceform.workflows.auditing.movement import Movement
 from spaceform.workflows.auditing.result import AuditResult
 
 HUB_SHARE = 0.05
@@ -22,6 +23,9 @@ FLAT_SHARE = 0.05
 
 CONFUSED = 0.2
 UNSEEN_DROP = 0.1
+WORSE = 0.02
+"""Loss of the kernel's alignment with the classes that is worth a sentence."""
+
 LEAK = 0.1
 """Corrected agreement of a column beyond the label that is worth a sentence."""
 
@@ -33,6 +37,7 @@ def warn(result: AuditResult) -> Iterator[str]:
     yield from _about_labels(result)
     yield from _about_retrieval(result)
     yield from _about_shape(result)
+    yield from _about_movement(result)
 
 
 def conclude(result: AuditResult) -> Iterator[str]:
@@ -64,10 +69,33 @@ def conclude(result: AuditResult) -> Iterator[str]:
             f"of {result.dim} dimensions about {result.dimension.levina_bickel:.0f} are used locally and "
             f"{result.anisotropy.participation_ratio:.0f} overall"
         )
+    if result.movement is not None:
+        yield _movement_line(result.movement)
     if result.confusions:
         worst = result.confusions[0]
         a, b = worst.classes
         yield f"most confused: {a} and {b} ({worst.share:.0%} of the rows nearest to one are of the other)"
+
+
+def _movement_line(moved: Movement) -> str:
+    m = moved.figures
+    line = (
+        f"since the earlier space: the kernel moved by {m.centred:.3f} (0 is none, 1.41 all), {m.neighbours:.0%} of "
+        f"nearest neighbours are others"
+    )
+    if m.labels is None:
+        return line
+    return f"{line}, alignment with the classes went from {m.labels[0]:.2f} to {m.labels[1]:.2f}"
+
+
+def _about_movement(result: AuditResult) -> Iterator[str]:
+    if result.movement is None:
+        return
+    figures = result.movement.figures
+    if figures.frozen:
+        yield f"frozen features: the kernel moved by {figures.centred:.3f} only; a linear read-out could do as much"
+    if figures.labels is not None and figures.labels[1] < figures.labels[0] - WORSE:
+        yield f"training moved away from the classes: alignment {figures.labels[0]:.2f}, now {figures.labels[1]:.2f}"
 
 
 def _about_duplicates(result: AuditResult) -> Iterator[str]:

@@ -99,3 +99,40 @@ def test_fc100_splits_cifar100_by_superclasses(tmp_path):
     assert not groups["train"] & (groups["val"] | groups["test"])
     assert found.name == "fc100"
     assert len(found) == 300
+
+
+@pytest.fixture
+def omniglot(tmp_path):
+    """Two drawings of each of three characters, black on white as the files are."""
+    image = pytest.importorskip("PIL.Image")
+    names = {
+        "images_background": ["Greek/character01", "Greek/character02"],
+        "images_evaluation": ["Tengwar/character01"],
+    }
+    for part, characters in names.items():
+        for number, character in enumerate(characters):
+            folder = tmp_path / part / character
+            folder.mkdir(parents=True)
+            for drawing in range(2):
+                picture = image.new("1", (105, 105), 1)
+                picture.paste(0, (0, 0, 50, 105 if number else 50))
+                picture.save(folder / f"{drawing}.png")
+    return tmp_path
+
+
+def test_omniglot_is_white_on_black_and_split_by_alphabet(omniglot):
+    found = data.load("omniglot", root=omniglot)
+    assert found.X.shape == (6, 28, 28)
+    assert found.X[0, 3, 3] == 255
+    assert found.X[0, 20, 20] == 0
+    assert found.classes == ["Greek / character01", "Greek / character02", "Tengwar / character01"]
+    assert found.y.tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.attributes["split"].tolist() == ["background"] * 4 + ["evaluation"] * 2
+    assert found.attributes["alphabet"] == ["Greek"] * 4 + ["Tengwar"] * 2
+
+
+def test_half_an_omniglot_is_refused(omniglot):
+    (omniglot / "images_background" / "Greek").rename(omniglot / "images_background" / "a")
+    (omniglot / "images_evaluation").rename(omniglot / "evaluation")
+    with pytest.raises(InputError, match="without images_evaluation"):
+        data.load("omniglot", root=omniglot)

@@ -12,12 +12,14 @@ from spaceform.checks import check_integer
 from spaceform.data.dataset import Dataset
 from spaceform.data.layouts.benchmarks.cifar import load_cifar100
 from spaceform.data.layouts.benchmarks.text_files import bad_line, benchmark_file
-from spaceform.data.layouts.images import read_picture
+from spaceform.data.layouts.images import read_image_folder, read_picture
 from spaceform.data.layouts.source import existing, shown
 from spaceform.errors import InputError
 from spaceform.types import PathLike, Progress, no_progress
 
 SPLITS = ("train", "val", "test")
+
+OMNIGLOT = {"background": "images_background", "evaluation": "images_evaluation"}
 
 _FC100 = {"val": (8, 11, 13, 16), "test": (0, 7, 12, 14)}
 """Superclasses of CIFAR-100 by number, in the order of their names; the other twelve are for training."""
@@ -50,6 +52,35 @@ def load_mini_imagenet(root: PathLike, *, size: int = 84, progress: Progress = n
     y = np.array([number[label] for _, _, label in rows], dtype=np.int64)
     attributes = {"split": np.array([row[0] for row in rows]), "file": np.array([row[1] for row in rows])}
     return Dataset("mini-imagenet", X, y, classes, attributes, "ImageNet terms (research)", str(root))
+
+
+def load_omniglot(root: PathLike, *, size: int = 28, progress: Progress = no_progress) -> Dataset:
+    """Read ``<root>/images_{background,evaluation}/<alphabet>/<character>/*.png``: X (n, size, size) uint8.
+
+    White ink on black, as the other letters here (the files have it the other way round); y = character ("alphabet /
+    character", 1,623 in all), attributes ``split`` ("background" or "evaluation"), ``alphabet`` and ``file``. Raises
+    ``InputError`` when one of the two folders is missing, and as ``read_image_folder``.
+    """
+    folder, size = existing(root, "root"), check_integer(size, "size", low=1, high=4096)
+    pictures, splits, files = [], [], []
+    for split, name in OMNIGLOT.items():
+        if not (folder / name).is_dir():
+            raise InputError("root", got=f"{shown(folder)} without {name}", expected="both folders of Omniglot")
+        found = read_image_folder(folder / name, size=size, progress=progress)
+        assert found.images is not None  # noqa: S101  # what a folder of pictures gives
+        pictures.append(255 - found.images[..., 0])
+        splits += [split] * len(found)
+        files += [str(file) for file in found.attributes["file"]]
+    places = [file.split("/") for file in files]
+    short = next((file for file, place in zip(files, places, strict=True) if len(place) != 3), None)
+    if short is not None:
+        raise InputError("root", got=short, expected="<alphabet>/<character>/<picture>")
+    named = [f"{place[0]} / {place[1]}" for place in places]
+    classes, y = np.unique(named, return_inverse=True)
+    attributes = {"split": np.array(splits), "alphabet": [place[0] for place in places], "file": files}
+    return Dataset(
+        "omniglot", np.concatenate(pictures), y.astype(np.int64), classes.tolist(), attributes, "MIT", str(root)
+    )
 
 
 def load_fc100(root: PathLike, *, progress: Progress = no_progress) -> Dataset:
