@@ -184,7 +184,7 @@ class InfiniteLinearMAML(TransformerMixin, BaseEstimator):
         seed = int(as_generator(self.random_state).integers(2**31))
         tasks = TaskBatches(codes, n_way=self.n_way_, n_shot=shots, n_tasks=TASKS, seed=derive_seed(seed, "tasks"))
         self.net_ = self._new_net(rows.shape[1], derive_seed(seed, "weights"))
-        items = torch.from_numpy(rows.astype(np.float32))
+        items = _as_tensor(rows)
         one_hot = torch.eye(self.n_way_)
         Ys, Yq = (part.expand(TASKS, -1, -1) for part in (one_hot.repeat_interleave(shots, 0), one_hot))
         losses = []
@@ -203,7 +203,7 @@ class InfiniteLinearMAML(TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return hidden rows ``U x + alpha b`` ``(n, d + K)``, or ``(n, width)``, float32."""
         rows = check_rows(self, X, fitting=False)
-        hidden: FloatArray = self.net_.hidden(torch.from_numpy(rows.astype(np.float32))).numpy()
+        hidden: FloatArray = self.net_.hidden(_as_tensor(rows)).numpy()
         return hidden
 
     def adapt(self, X: ArrayLike, y: ArrayLike, *, steps: int = 20) -> AdaptedTask:
@@ -212,7 +212,7 @@ class InfiniteLinearMAML(TransformerMixin, BaseEstimator):
         Nothing in this object changes. Class c of the task (by sorted label) takes output c.
         """
         check_is_fitted(self, "net_")
-        supports = torch.from_numpy(check_rows(self, X, fitting=False).astype(np.float32))
+        supports = _as_tensor(check_rows(self, X, fitting=False))
         classes, codes = np.unique(check_labels(y, len(supports)), return_inverse=True)
         if len(classes) != self.n_way_:
             raise InputError("y", got=f"{len(classes)} classes", expected=f"{self.n_way_}, as the net was trained for")
@@ -253,6 +253,11 @@ class InfiniteLinearMAML(TransformerMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _as_tensor(rows: FloatArray) -> torch.Tensor:
+    """Return rows as float32 in one layout: products of another would round otherwise."""
+    return torch.from_numpy(np.array(rows, dtype=np.float32, order="C"))
 
 
 @final

@@ -77,7 +77,8 @@ def load_omniglot(root: PathLike, *, size: int = 28, progress: Progress = no_pro
         raise InputError("root", got=short, expected="<alphabet>/<character>/<picture>")
     named = [f"{place[0]} / {place[1]}" for place in places]
     classes, y = np.unique(named, return_inverse=True)
-    attributes = {"split": np.array(splits), "alphabet": [place[0] for place in places], "file": files}
+    attributes = {name: np.array(column) for name, column in (("split", splits), ("file", files))}
+    attributes["alphabet"] = np.array([place[0] for place in places])
     return Dataset(
         "omniglot", np.concatenate(pictures), y.astype(np.int64), classes.tolist(), attributes, "MIT", str(root)
     )
