@@ -87,7 +87,9 @@ def _line(one: Mapping[str, Any]) -> GalleryLine:
     note = (
         f"{one['size']:,} rows, {trust} (stability {one['stability']:.2f}{seeds}, confidence {one['confidence']:.2f})"
     )
-    if not one.get("unsure"):
-        return GalleryLine(title=one["name"], note=note, groups=[one["exemplars"]])
-    groups = [one["exemplars"][:SHOWN], one["unsure"]]
+    typical = list(one["exemplars"])[:SHOWN]
+    unsure = [row for row in one.get("unsure", ()) if row not in typical]
+    if not unsure:
+        return GalleryLine(title=one["name"], note=note, groups=[typical])
+    groups = [typical, unsure]
     return GalleryLine(title=one["name"], note=note, groups=groups, captions=("typical", "least sure"))
