@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from spaceform.checks import check_integer
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import LabelledBatch, LabelledBatches, device
+from spaceform.encoders.plan import Plan
 from spaceform.errors import InputError
-from spaceform.heads.subclasses import SubclassHead
+from spaceform.heads.linear.subclasses import SubclassHead
 from spaceform.nets.inputs import as_tensor
 from spaceform.rng import derive_seed
 from spaceform.training.batches import ShuffledBatches
-from spaceform.training.loop import Callback, train
+from spaceform.training.loop import Callback
 from spaceform.training.optimizers import make_optimizer
 from spaceform.training.threads import one_thread
 from spaceform.types import FloatArray, IntArray, PathLike, Progress, no_progress
@@ -65,7 +66,7 @@ class StudentClassifier(AbstractEncoder):
     Parameters
     ----------
     embedding_dim : dimensions of the vectors before the head.
-    n_subclasses : outputs per class, which are summed to answer (:class:`spaceform.heads.subclasses.SubclassHead`).
+    n_subclasses : outputs per class, which are summed to answer (see ``SubclassHead``).
     net : as in :func:`spaceform.nets.named.named_net`, or a function of input shape and dimensions.
     steps, batch_size : of training; every row once an epoch.
     learning_rate : of Adam, with one rise and fall; None takes 2e-3.
@@ -135,34 +136,33 @@ class StudentClassifier(AbstractEncoder):
         if len(self.classes_) < 2:
             raise InputError("y", got=f"{len(self.classes_)} class(es)", expected="two or more")
         check_integer(self.steps, "steps", low=1)
-        check_integer(self.random_state, "random_state", low=0)
         if lesson is not None and lesson.targets.shape[:1] != (len(inputs),):
             got = f"targets of shape {lesson.targets.shape}"
             raise InputError("lesson", got=got, expected=f"a row for each of {len(inputs)} inputs")
         self.net_ = self._new_net(self.random_state)
-        about = {} if lesson is None else {"lesson": repr(lesson.loss)}
-        data = (inputs, codes) if lesson is None else (inputs, codes, lesson.targets)
-        saves = self._saves(checkpoint, every, data, about)
         loss = nn.Module() if lesson is None else lesson.loss.to(device())
         rows = np.flatnonzero(codes >= 0) if lesson is None else np.arange(len(inputs))
+        parts = nn.ModuleDict({"net": self.net_, "loss": loss})
+        optimizer, schedule = make_optimizer("adam", parts.parameters(), rate=self.learning_rate, steps=self.steps)
+        plan = Plan(
+            parts=parts,
+            loss_step=lambda batch: (self._loss(batch, torch.from_numpy(codes), lesson), {}),
+            batches=self._batches(inputs, rows),
+            steps=self.steps,
+            optimizer=optimizer,
+            schedule=schedule,
+            task="training the student",
+        )
         with one_thread() if inputs.ndim == 2 else nullcontext():
-            parts = nn.ModuleDict({"net": self.net_, "loss": loss})
-            optimizer, schedule = make_optimizer("adam", parts.parameters(), rate=self.learning_rate, steps=self.steps)
-            self.history_ = train(
-                parts,
-                lambda batch: (self._loss(batch, torch.from_numpy(codes), lesson), {}),
-                self._batches(inputs, rows),
-                steps=self.steps,
-                optimizer=optimizer,
-                schedule=schedule,
-                seed=self.random_state,
-                checkpoint=saves,
+            return self._run(
+                plan,
+                (inputs, codes) if lesson is None else (inputs, codes, lesson.targets),
+                checkpoint=checkpoint,
+                every=every,
                 callbacks=callbacks,
                 progress=progress,
-                task="training the student",
+                options={} if lesson is None else {"lesson": repr(lesson.loss)},
             )
-        self.net_.eval()
-        return self
 
     def outputs(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return embeddings ``(n, d)`` as they enter the head, and log-probabilities ``(n, C)``, both float32.

@@ -17,7 +17,7 @@ from spaceform.data.protocols import draw_distillation
 from spaceform.encoders.held_out_accuracy import HeldOutAccuracy
 from spaceform.encoders.student import Lesson, StudentClassifier
 from spaceform.errors import InputError
-from spaceform.heads.fitted_linear import LinearHead, fit_linear_head
+from spaceform.heads.linear.fitted import LinearHead, fit_linear_head
 from spaceform.space import Space
 from spaceform.types import IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.distilling.outcome import ALONE, TEACHER, StudentCurves, measured, paired_gain, sentence

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spaceform.heads.subclasses import class_log_probs
+from spaceform.heads.linear.subclasses import class_log_probs
 from spaceform.losses.distillation.soft_labels import soft_cross_entropy
 from spaceform.rng import derive_seed
 from spaceform.training.batches import ShuffledBatches

@@ -19,7 +19,7 @@ from spaceform.clustering.kmeans import kmeans
 from spaceform.data.fetching.cache import remembered
 from spaceform.data.protocols import Distillation, draw_distillation
 from spaceform.encoders.student import StudentClassifier
-from spaceform.heads.fitted_linear import fit_linear_head
+from spaceform.heads.linear.fitted import fit_linear_head
 from spaceform.nets.mlp import mlp
 from spaceform.rng import as_generator, derive_seed
 from spaceform.types import FloatArray, IntArray

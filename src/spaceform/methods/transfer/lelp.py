@@ -25,8 +25,8 @@ from spaceform.checks import (
     label_codes,
 )
 from spaceform.errors import InputError
-from spaceform.heads.fitted_linear import fit_linear_head
-from spaceform.heads.subclasses import SubclassHead, class_log_probs
+from spaceform.heads.linear.fitted import fit_linear_head
+from spaceform.heads.linear.subclasses import SubclassHead, class_log_probs
 from spaceform.losses.distillation.soft_labels import check_codes, check_soft_labels, soft_cross_entropy
 from spaceform.nets.features import collect_embeddings
 from spaceform.ops.linear.class_moments import ClassMoments, class_pca, principal_directions

@@ -12,7 +12,7 @@ import numpy as np
 
 from spaceform.encoders.student import Lesson, StudentClassifier
 from spaceform.errors import InputError
-from spaceform.heads.fitted_linear import LinearHead
+from spaceform.heads.linear.fitted import LinearHead
 from spaceform.losses.distillation.decoupled import DecoupledDistillation
 from spaceform.losses.distillation.embedding import EmbeddingDistillation
 from spaceform.losses.distillation.soft_labels import KnowledgeDistillation

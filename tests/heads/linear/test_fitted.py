@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from spaceform.errors import InputError
-from spaceform.heads.fitted_linear import fit_linear_head
+from spaceform.heads.linear.fitted import fit_linear_head
 
 
 @pytest.mark.parametrize("classes", [2, 3])

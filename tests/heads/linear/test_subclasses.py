@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spaceform.errors import InputError
-from spaceform.heads.subclasses import SubclassHead, class_log_probs
+from spaceform.heads.linear.subclasses import SubclassHead, class_log_probs
 
 
 def test_class_probabilities_are_sums_of_class_major_outputs():

@@ -1,0 +1,1 @@
+"""Linear heads: fitted on given embeddings, or with several outputs per class."""
