@@ -161,5 +161,5 @@ class NCDNet(nn.Module):
     def normalize_(self) -> Self:
         """Bring the vectors of all classes back to unit length, in place."""
         for head in (self.known, *self.novel):
-            head.project_()  # type: ignore[operator]
+            head.project_()
         return self

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from spaceform.checks import check_integer, check_real
+from spaceform.checks import check_integer
 from spaceform.clustering.n_clusters import sweep_n_clusters
 from spaceform.clustering.partial import UNLABELLED, check_n_novel
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
 from spaceform.encoders.batches import device
+from spaceform.encoders.discovery.trainer import CrKDTrainer, frozen
+from spaceform.encoders.discovery.views import RandomViews, ViewBatches, ViewFn, in_blocks
 from spaceform.errors import InputError
 from spaceform.losses.discovery.class_relation import ClassRelationKD, relation_drift
 from spaceform.losses.discovery.swapped_prediction import swapped_prediction
-from spaceform.nets.inputs import as_tensor
 from spaceform.nets.novel_classes import MultiHeadProjector, NCDNet, Standardize
 from spaceform.ops.transport.sinkhorn import sinkhorn
-from spaceform.rng import derive_seed, torch_generator
-from spaceform.training.augment import jitter
-from spaceform.training.batches import ShuffledBatches
-from spaceform.training.distributed import gather, gather_with_grad
-from spaceform.training.loop import History, train
-from spaceform.training.optimizers import warmup_cosine
+from spaceform.rng import derive_seed
+from spaceform.training.loop import History
+from spaceform.training.threads import one_thread
 from spaceform.types import FloatArray, IntArray, Progress, no_progress
 
 __all__ = [
@@ -44,217 +41,11 @@ __all__ = [
     "swapped_prediction",
 ]
 
-ViewBatch = tuple[Sequence[torch.Tensor], torch.Tensor]
-"""Views of one batch, each ``(B, ...)``, and codes ``(B,)``: known class, or -1."""
-
-ViewFn = Callable[[IntArray, np.random.Generator], ArrayLike]
-"""Makes a random view of the training rows with these numbers: an array of inputs like those of ``fit``."""
-
 SUPERVISED_SHARE = 0.4
 """Epochs on known classes alone per epoch of discovery: 200 and 500 for CIFAR in the paper."""
 
-LOWEST, WARMUP, WEIGHT_DECAY = 0.1, 0.1, 1.5e-4
-"""Least rate as a share of the rate, share of the epochs in which it rises, and weight decay of AdamW (released code)."""
-
-NOISE, DROPPED = 0.2, 0.1
-"""Default view of vectors: noise as a share of each feature's deviation, and the share of features set to their mean."""
-
 K_RANGE = (2, 30)
 """Numbers of novel classes that are considered when none is given."""
-
-
-@final
-class CrKDTrainer:
-    """Both stages of training on batches of views: known classes alone, then discovery beside a frozen teacher.
-
-    ``loss = mean over heads of swapped prediction + alpha * class relation distillation``. Targets of a view: a
-    labelled row's class, and for unlabelled rows the Sinkhorn assignment of their novel logits; no labelled row takes
-    part in either assignment or distillation.
-
-    Parameters
-    ----------
-    net : the student; it is trained in place.
-    alpha : >= 0; 0 is UNO, without teacher.
-    relation : the distillation; None for :class:`ClassRelationKD` of the paper at this ``temperature``.
-    teacher : what is distilled, frozen; None for a copy of the student as it is when discovery begins.
-    temperature : tau > 0 of all cross entropies. n_large : the first views, which have targets; others, small crops,
-        are predicted only. epsilon : of the Sinkhorn assignment, on the cosines themselves.
-
-    ``head_losses_ (H,)``: mean swapped loss of each head over the last epoch; the least is the net's ``best_head``.
-    In a process group the losses are those of the rows of all processes; gradients are the caller's to average.
-
-    Raises ``InputError`` for fewer than two views, codes out of range and a teacher with other known classes. Warns of
-    batches with fewer unlabelled rows than novel classes. O(V) passes of the encoder a step, and of the teacher's.
-    """
-
-    def __init__(
-        self,
-        net: NCDNet,
-        *,
-        alpha: float = 0.1,
-        relation: ClassRelationKD | None = None,
-        teacher: NCDNet | None = None,
-        temperature: float = 0.1,
-        n_large: int = 2,
-        epsilon: float = 0.05,
-    ) -> None:
-        self.net = net
-        self.alpha = check_real(alpha, "alpha", low=0)
-        self.temperature = check_real(temperature, "temperature", low=0, open_ends=True)
-        self.n_large = check_integer(n_large, "n_large", low=1)
-        self.epsilon = check_real(epsilon, "epsilon", low=0, open_ends=True)
-        self.relation = relation or ClassRelationKD(n_known=net.n_known, temperature=self.temperature)
-        for name, other in (("relation", self.relation), ("teacher", teacher)):
-            if other is not None and other.n_known != net.n_known:
-                expected = f"{net.n_known}, the known classes of the student"
-                raise InputError(name, got=f"{other.n_known} known classes", expected=expected)
-        self.teacher = None if teacher is None else _frozen(teacher)
-        self.head_losses_ = np.full(net.n_heads, np.nan)
-
-    def supervised_loss(self, batch: ViewBatch) -> tuple[torch.Tensor, dict[str, float]]:
-        """Return the cross entropy of the known logits of labelled rows, meaned over views."""
-        views, codes = self._enter(batch)
-        known = codes >= 0
-        if not bool(known.any()):
-            raise InputError("codes", got="no labelled row", expected="some in each batch of the supervised stage")
-        parts = [
-            nn.functional.cross_entropy(
-                self.net.known_logits(self.net.encode(view[known])) / self.temperature, codes[known]
-            )
-            for view in views
-        ]
-        return torch.stack(parts).mean(), {}
-
-    def discovery_loss(self, batch: ViewBatch) -> tuple[torch.Tensor, dict[str, float]]:
-        """Return the loss of discovery and its parts; call :meth:`freeze_teacher` once before."""
-        views, codes = self._enter(batch)
-        if len(views) < 2:
-            raise InputError("views", got=f"{len(views)} view(s)", expected="at least 2: one predicts the other")
-        logits = self._gathered(torch.stack([self.net(view) for view in views]), rows=2)
-        every = gather(codes)
-        per_head = swapped_prediction(logits, self.targets(logits, every), temperature=self.temperature)
-        self._head_sums += per_head.detach().double().cpu().numpy()
-        loss, figures = per_head.mean(), {"swapped": float(per_head.detach().mean())}
-        unlabelled = every < 0
-        if self.alpha > 0 and bool(unlabelled.any()):
-            assert self.teacher is not None  # frozen before discovery begins
-            with torch.no_grad():
-                seen = [self.teacher.known_logits(self.teacher.encode(view)) for view in views[: self.n_large]]
-                known = self._gathered(torch.stack(seen), rows=1)
-            kept = self.relation(logits[: self.n_large], known, unlabelled)
-            loss, figures = loss + self.alpha * kept, {**figures, "relation": float(kept.detach())}
-        return loss, figures
-
-    @torch.no_grad()
-    def targets(self, logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return targets ``(L, H, B, K)`` of the large views from logits ``(V, H, B, K)`` and codes ``(B,)``."""
-        large, n_known, unlabelled = logits[: self.n_large], self.net.n_known, codes < 0
-        targets = torch.zeros_like(large)
-        targets[:, :, ~unlabelled, codes[~unlabelled]] = 1
-        rows = int(unlabelled.sum())
-        if 0 < rows < self.net.n_novel:
-            message = (
-                f"a batch has {rows} unlabelled rows for {self.net.n_novel} novel classes: equal shares mean nothing"
-            )
-            warnings.warn(message, UserWarning, stacklevel=2)
-        if rows:
-            own = torch.zeros_like(large[:, :, unlabelled])
-            own[..., n_known:] = sinkhorn(large[:, :, unlabelled, n_known:], epsilon=self.epsilon)
-            targets[:, :, unlabelled] = own
-        return targets
-
-    def freeze_teacher(self) -> None:
-        """Keep a frozen copy of the student as the teacher, unless there is one or ``alpha`` is 0."""
-        if self.teacher is None and self.alpha > 0:
-            self.teacher = _frozen(self.net)
-
-    def run(
-        self,
-        batches: Callable[[int], ViewBatch],
-        *,
-        per_epoch: int,
-        epochs: int,
-        discover: bool,
-        learning_rate: float = 1e-3,
-        seed: int = 0,
-        progress: Progress = no_progress,
-    ) -> History:
-        """Train one stage on ``batches(step)`` by AdamW, the rate set at each epoch; return the history."""
-        check_integer(epochs, "epochs", low=0)
-        if discover:
-            self.freeze_teacher()
-        rate = check_real(learning_rate, "learning_rate", low=0, open_ends=True)
-        self.net.normalize_()
-        optimizer = torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
-        hook = optimizer.register_step_post_hook(lambda *_: self.net.normalize_())
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: warmup_cosine(
-                step // per_epoch, warmup=WARMUP * epochs, total=max(1, epochs), rate=1, lowest=LOWEST
-            ),
-        )
-        self._head_sums = np.zeros(self.net.n_heads)
-        step_loss = self.discovery_loss if discover else self.supervised_loss
-
-        def loss_step(batch: tuple[int, ViewBatch]) -> tuple[torch.Tensor, dict[str, float]]:
-            if batch[0] % per_epoch == 0:
-                self._head_sums[:] = 0
-            return step_loss(batch[1])
-
-        history = train(
-            self.net,
-            loss_step,
-            lambda step: (step, batches(step)),
-            steps=epochs * per_epoch,
-            optimizer=optimizer,
-            schedule=schedule,
-            seed=seed,
-            progress=progress,
-            task="discovering classes" if discover else "learning known classes",
-        )
-        hook.remove()
-        if discover and epochs:
-            self.head_losses_ = self._head_sums / per_epoch
-            self.net.best_head.fill_(int(self.head_losses_.argmin()))
-        self.net.eval()
-        return history
-
-    def fit(
-        self,
-        loader: Iterable[ViewBatch],
-        *,
-        supervised_epochs: int = 40,
-        epochs: int = 100,
-        learning_rate: float = 1e-3,
-        progress: Progress = no_progress,
-    ) -> Self:
-        """Train both stages on a ``DataLoader`` or list of ``(views, codes)`` and return self.
-
-        Batches hold labelled and unlabelled rows; those without a labelled row are left out of the first stage.
-        """
-        self.net.normalize_()
-        for discover, count in ((False, supervised_epochs), (True, epochs)):
-            batches = _Looped(loader, labelled=not discover)
-            self.run(
-                batches,
-                per_epoch=batches.per_epoch,
-                epochs=count,
-                discover=discover,
-                learning_rate=learning_rate,
-                progress=progress,
-            )
-        return self
-
-    def _enter(self, batch: ViewBatch) -> ViewBatch:
-        views, codes = batch
-        if len(codes) and not -1 <= int(codes.min()) <= int(codes.max()) < self.net.n_known:
-            got = f"from {int(codes.min())} to {int(codes.max())}"
-            raise InputError("codes", got=got, expected=f"-1 (unlabelled) or 0 to {self.net.n_known - 1}")
-        return views, codes
-
-    @staticmethod
-    def _gathered(logits: torch.Tensor, *, rows: int) -> torch.Tensor:
-        return gather_with_grad(logits.movedim(rows, 0).contiguous()).movedim(0, rows)
 
 
 @final
@@ -342,15 +133,16 @@ class CrKDNCD(AbstractEncoder):
     ) -> Self:
         """Train on inputs ``X`` with labels ``y (n,)`` (integer -1: of a novel class) and return self.
 
-        ``X``: vectors ``(n, d)`` or pictures ``(n, size, size[, channels])``. ``view_fn(rows, generator)`` makes a random
-        view of the rows with these numbers.
+        ``X``: vectors ``(n, d)`` or pictures ``(n, size, size[, channels])``. ``view_fn(rows, generator)`` makes a
+        random view of the rows with these numbers.
         """
         inputs, codes = self._enter(X, y)
         hidden = codes == UNLABELLED
         self._check(hidden)
         self.net_ = self._new_net(self.random_state)
         if inputs.ndim == 2:
-            self.net_.encoder[0].learn(torch.from_numpy(inputs))
+            scale: Any = self.net_.get_submodule("encoder.scale")
+            scale.learn(torch.from_numpy(inputs))
         relation = ClassRelationKD(
             n_known=self.n_known_,
             temperature=self.temperature,
@@ -358,10 +150,10 @@ class CrKDNCD(AbstractEncoder):
             weight=self.weight,
         )
         trainer = CrKDTrainer(self.net_, alpha=self.alpha, relation=relation, temperature=self.temperature)
-        view = _Views(inputs, view_fn)
+        view = RandomViews(inputs, view_fn)
         known = np.flatnonzero(~hidden)
         self.supervised_history_ = self._stage(trainer, view, (known, codes[known]), False, progress)
-        self.teacher_ = _frozen(self.net_)
+        self.teacher_ = frozen(self.net_)
         self.sweep_ = None
         if self.n_novel is None:
             rows = self.encode(inputs[hidden])
@@ -379,12 +171,12 @@ class CrKDNCD(AbstractEncoder):
         return self.fit(X, y).labels_
 
     def predict(self, X: ArrayLike, *, head: int | None = None) -> IntArray:
-        """Return the novel class ``0..n_novel-1`` of every row, known to be of a novel one, by the best head or another."""
-        return self._answers(X, head)[:, self.n_known_ :].argmax(1).astype(np.int64)
+        """Return the novel class ``0..n_novel-1`` of rows of novel classes, by the best head or another."""
+        return self._answers(X, head)[:, self.n_known_ :].argmax(1)
 
     def predict_all(self, X: ArrayLike, *, head: int | None = None) -> IntArray:
-        """Return a number for every row of any class: below ``n_known_`` it points into ``classes_``, novel ones follow."""
-        return self._answers(X, head).argmax(1).astype(np.int64)
+        """Return a number for rows of any class: below ``n_known_`` it points into ``classes_``, novel ones follow."""
+        return self._answers(X, head).argmax(1)
 
     def predict_known(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable known class of every row."""
@@ -398,9 +190,9 @@ class CrKDNCD(AbstractEncoder):
         check_is_fitted(self, "net_")
         if teacher and not hasattr(self, "teacher_"):
             raise InputError("teacher", got="a loaded model", expected="teacher=False: the teacher is not saved")
-        net = self.teacher_ if teacher else self.net_
-        logits = _known_logits(net, self._inputs(X, fitting=False)) / self.temperature
-        return np.asarray(torch.softmax(torch.from_numpy(logits), 1).numpy())
+        net: Any = self.teacher_ if teacher else self.net_
+        logits = in_blocks(lambda batch: net.known_logits(net.encode(batch)), self._inputs(X, fitting=False))
+        return np.asarray(softmax(logits / self.temperature, axis=1))
 
     @property
     def n_known_(self) -> int:
@@ -454,30 +246,26 @@ class CrKDNCD(AbstractEncoder):
         return nn.functional.normalize(net.encode(batch), dim=1)
 
     def _stage(
-        self, trainer: CrKDTrainer, view: _Views, data: tuple[IntArray, IntArray], discover: bool, progress: Progress
+        self,
+        trainer: CrKDTrainer,
+        view: RandomViews,
+        data: tuple[IntArray, IntArray],
+        discover: bool,
+        progress: Progress,
     ) -> History:
-        rows, codes = data
-        size = min(self.batch_size, len(rows))
         seed = derive_seed(self.random_state, "discovery" if discover else "supervised")
-        drawn = ShuffledBatches(
-            torch.from_numpy(rows), torch.from_numpy(codes), batch_size=size, seed=seed, min_rows=size
-        )
-
-        def batches(step: int) -> ViewBatch:
-            chosen, own = drawn(step)
-            views = [view(chosen.numpy(), derive_seed(seed, "view", step, number)) for number in range(2)]
-            return views, own.to(device())
-
+        batches = ViewBatches(view, *data, batch_size=self.batch_size, seed=seed)
         epochs = self.epochs if discover else max(1, round(SUPERVISED_SHARE * self.epochs)) if self.epochs else 0
-        return trainer.run(
-            batches,
-            per_epoch=drawn.per_epoch,
-            epochs=epochs,
-            discover=discover,
-            learning_rate=self.learning_rate,
-            seed=seed,
-            progress=progress,
-        )
+        with one_thread() if len(self.input_shape_) == 1 else nullcontext():
+            return trainer.run(
+                batches,
+                per_epoch=batches.per_epoch,
+                epochs=epochs,
+                discover=discover,
+                learning_rate=self.learning_rate,
+                seed=seed,
+                progress=progress,
+            )
 
     def _answers(self, X: ArrayLike, head: int | None) -> FloatArray:
         check_is_fitted(self, "net_")
@@ -486,68 +274,4 @@ class CrKDNCD(AbstractEncoder):
     def _logits(self, inputs: np.ndarray, head: int | None = None) -> FloatArray:
         net: Any = self.net_
         chosen = self.best_head_ if head is None else check_integer(head, "head", low=0, high=net.n_heads - 1)
-        return _in_blocks(lambda batch: net(batch)[chosen], inputs)
-
-
-class _Views:
-    """Random views of training inputs as tensors."""
-
-    def __init__(self, inputs: np.ndarray, view_fn: ViewFn | None) -> None:
-        self._inputs, self._fn = inputs, view_fn
-        self._deviation = inputs.std(0) if inputs.ndim == 2 else None
-        self._mean = inputs.mean(0) if inputs.ndim == 2 else None
-
-    def __call__(self, rows: IntArray, seed: int) -> torch.Tensor:
-        if self._fn is not None:
-            made = np.asarray(self._fn(rows, np.random.default_rng(seed)))
-            expected = (len(rows), *self._inputs.shape[1:])
-            if made.shape != expected:
-                raise InputError("view_fn", got=f"views of shape {made.shape}", expected=f"{expected}")
-            made = made if made.dtype == np.uint8 else made.astype(np.float32)
-            return as_tensor(made).to(device())
-        if self._inputs.ndim == 4:
-            return jitter(as_tensor(self._inputs[rows]), torch_generator(seed)).to(device())
-        generator = np.random.default_rng(seed)
-        chosen = self._inputs[rows]
-        moved = chosen + NOISE * self._deviation * generator.standard_normal(chosen.shape, dtype=np.float32)
-        blotted = np.where(generator.random(chosen.shape) < DROPPED, self._mean, moved)
-        return as_tensor(blotted.astype(np.float32)).to(device())
-
-
-class _Looped:
-    """Batches of an iterable, over and over, by step."""
-
-    def __init__(self, loader: Iterable[ViewBatch], *, labelled: bool) -> None:
-        self._loader, self._labelled = loader, labelled
-        self.per_epoch = sum(1 for _ in self._epoch())
-        if self.per_epoch == 0:
-            raise InputError("loader", got="no batch", expected="batches" + (" with labelled rows" if labelled else ""))
-        self._left: list[ViewBatch] = []
-
-    def __call__(self, step: int) -> ViewBatch:
-        if step % self.per_epoch == 0:
-            self._left = list(self._epoch())
-        return self._left[step % self.per_epoch]
-
-    def _epoch(self) -> Iterable[ViewBatch]:
-        for views, codes in self._loader:
-            if not self._labelled or bool((codes >= 0).any()):
-                yield views, codes
-
-
-def _frozen(net: NCDNet) -> NCDNet:
-    """Return a copy in evaluation mode that learns nothing."""
-    return copy.deepcopy(net).eval().requires_grad_(False)
-
-
-def _known_logits(net: Any, inputs: np.ndarray) -> FloatArray:
-    return _in_blocks(lambda batch: net.known_logits(net.encode(batch)), inputs)
-
-
-@torch.inference_mode()
-def _in_blocks(answer: Callable[[torch.Tensor], torch.Tensor], inputs: np.ndarray, size: int = 1024) -> FloatArray:
-    parts = [
-        answer(as_tensor(inputs[start : start + size]).to(device())).cpu().numpy()
-        for start in range(0, len(inputs), size)
-    ]
-    return np.concatenate(parts)
+        return in_blocks(lambda batch: net(batch)[chosen], inputs)
