@@ -17,7 +17,7 @@ from spaceform.types import BoolArray, IntArray, Progress
 
 TREES = {
     "tree": {"branching": (3, 3, 3), "scales": (2.5, 1.5, 0.9), "known": 14, "rows": 60, "novel_rows": 15},
-    "small-tree": {"branching": (3, 4), "scales": (2.5, 1.5), "known": 7, "rows": 40, "novel_rows": 20},
+    "small-tree": {"branching": (3, 4), "scales": (2.5, 1.5), "known": 7, "rows": 25, "novel_rows": 12},
 }
 """Leaves of a tree: known classes, training rows of a known and of a novel class."""
 

@@ -84,9 +84,10 @@ class CrKDNCD(AbstractEncoder):
 
     Notes
     -----
-    Cost: about 2.8 passes of the network per row and epoch for two views; the teacher adds a third to UNO's time. The
-    novel classes are taken to be equally large. Views decide what a class is: give ``fit`` a ``view_fn`` that changes
-    what does not matter. The default for vectors adds noise and blots out features, for pictures moves and tints them.
+    Cost O(epochs n) passes of the network with two views each, and of the teacher, which adds a third to UNO's time;
+    O(batch n_novel) for each Sinkhorn round. The novel classes are taken to be equally large. Views decide what a class
+    is: give ``fit`` a ``view_fn`` that changes what does not matter. The default for vectors adds noise and blots out
+    features, for pictures it moves and tints them.
 
     Examples
     --------
@@ -136,7 +137,8 @@ class CrKDNCD(AbstractEncoder):
         ``X``: vectors ``(n, d)`` or pictures ``(n, size, size[, channels])``. ``view_fn(rows, generator)`` makes a
         random view of the rows with these numbers.
         """
-        inputs, codes = self._enter(X, y)
+        entered, codes = self._enter(X, y)
+        inputs = np.ascontiguousarray(entered)  # sums over rows must not depend on strides
         hidden = codes == UNLABELLED
         self._check(hidden)
         self.net_ = self._new_net(self.random_state)
