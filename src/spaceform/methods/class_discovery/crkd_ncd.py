@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.special import softmax
+from sklearn.base import ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -49,7 +50,7 @@ K_RANGE = (2, 30)
 
 
 @final
-class CrKDNCD(AbstractEncoder):
+class CrKDNCD(ClusterMixin, AbstractEncoder):
     """Novel class discovery with class-relation distillation: known labels, unlabelled rows of novel classes only.
 
     A network learns the known classes. A copy of it is frozen, and the network goes on to learn known and novel classes
