@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spaceform.errors import InputError
-from spaceform.training.optimizers import make_optimizer
+from spaceform.training.optimizers import make_optimizer, warmup_cosine
 
 
 def rates(name, groups, *, rate, steps):
@@ -39,3 +39,20 @@ def test_adagrad_falls_to_a_tenth_for_the_last_fifth():
 def test_other_names_and_rates_are_refused(name, rate):
     with pytest.raises(InputError):
         make_optimizer(name, [weight()], rate=rate, steps=3)
+
+
+def test_warmup_cosine_rises_and_falls():
+    rates = [warmup_cosine(step, warmup=10, total=100, rate=1.0, lowest=0.1) for step in range(101)]
+    assert rates[0] == 0.1
+    assert rates[5] == pytest.approx(0.55)
+    assert rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.55)
+    assert rates[100] == pytest.approx(0.1)
+    assert warmup_cosine(150, warmup=10, total=100, rate=1.0, lowest=0.1) == pytest.approx(0.1)
+    assert warmup_cosine(0, warmup=0, total=2, rate=3.0, lowest=0.0) == 3.0
+
+
+@pytest.mark.parametrize("wrong", [{"total": 0}, {"warmup": 5}, {"lowest": 2.0}, {"rate": -1.0}])
+def test_warmup_cosine_refuses_what_makes_no_sense(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        warmup_cosine(0, **({"warmup": 1, "total": 5, "rate": 1.0, "lowest": 0.0} | wrong))

@@ -124,3 +124,18 @@ def test_places_that_hold_no_space_are_refused(space, tmp_path):
         train("loki", unlabelled, hierarchy=["kind"])
     with pytest.raises(InputError, match="a method over a label metric"):
         train("facenet", space, hierarchy=["kind"])
+
+
+def test_an_encoder_that_clusters_sees_the_rows_without_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    names = np.repeat(["cat", "dog", "owl", "fig"], 12)
+    X = 6 * np.eye(4)[np.unique(names, return_inverse=True)[1]] + rng.normal(size=(48, 4))
+    labels = [None if name in {"owl", "fig"} else str(name) for name in names]
+    space = Space.create(X, attributes={"name": labels}, label="name")
+    options = {"n_novel": "2", "epochs": "2", "embedding_dim": "8", "n_heads": "1"}
+    result = train("crkd-ncd", space, options=options, out=tmp_path / "o")
+    assert result.columns == ("crkd_ncd_class",)
+    assert (result.labelled, result.dim) == (24, 8)
+    found = Space.open(tmp_path / "o").column("crkd_ncd_class")
+    np.testing.assert_array_equal(found[:24], names[:24])
+    assert set(found[24:]) <= {"cluster 0", "cluster 1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from spaceform.checks import check_choice, check_real
+from spaceform.errors import InputError
 
 LEARNING_RATES = {"adam": 2e-3, "adagrad": 0.05}
 """Defaults: for Adam what suited small convolutional nets, for AdaGrad FaceNet's (section 3)."""
@@ -31,3 +33,20 @@ def make_optimizer(
         return adam, torch.optim.lr_scheduler.OneCycleLR(adam, tops, total_steps=max(steps, 2), cycle_momentum=False)
     adagrad = torch.optim.Adagrad(parameters, lr=top)  # type: ignore[arg-type]
     return adagrad, torch.optim.lr_scheduler.MultiStepLR(adagrad, [max(1, round(0.8 * steps))], gamma=0.1)
+
+
+def warmup_cosine(step: float, *, warmup: float, total: float, rate: float, lowest: float) -> float:
+    """Return the rate at ``step``: straight up from ``lowest`` to ``rate`` over ``warmup``, then half a cosine down.
+
+    Steps and epochs alike; at ``total`` and beyond it is ``lowest`` again. Raises ``InputError`` unless
+    ``0 <= warmup < total`` and ``0 <= lowest <= rate``.
+    """
+    end = check_real(total, "total", low=0, open_ends=True)
+    rise = check_real(warmup, "warmup", low=0, high=end)
+    top = check_real(rate, "rate", low=0)
+    low = check_real(lowest, "lowest", low=0, high=top)
+    if rise == end:
+        raise InputError("warmup", got=rise, expected=f"less than the {end:g} in all")
+    if step < rise:
+        return low + (top - low) * step / rise
+    return low + (top - low) * (1 + math.cos(math.pi * min(1.0, (step - rise) / (end - rise)))) / 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sklearn.base import is_classifier
+from sklearn.base import ClusterMixin, is_classifier
 
 from spaceform.checks import check_integer, check_real
 from spaceform.encoders.abstract import AbstractEncoder
@@ -142,6 +142,8 @@ def train(
 
 def _kind(job: Job, *, over_labels: bool) -> Callable[[Job], Trained]:
     """Return the way of training that fits what the class offers."""
+    if issubclass(job.cls, ClusterMixin):
+        return train_rows  # also of an encoder: rows without labels are what it is for
     if issubclass(job.cls, AbstractEncoder):
         return train_network
     if hasattr(job.cls, "encode"):

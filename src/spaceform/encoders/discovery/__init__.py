@@ -1,0 +1,1 @@
+"""Encoders that find classes which nobody labelled."""

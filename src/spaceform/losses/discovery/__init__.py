@@ -1,0 +1,1 @@
+"""Losses of category discovery, on logits of several views and heads."""

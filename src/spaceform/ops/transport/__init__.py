@@ -1,0 +1,1 @@
+"""Mass moved between rows and classes."""
