@@ -14,7 +14,7 @@ from spaceform.errors import InputError
 from spaceform.methods.transfer import lelp
 from spaceform.methods.transfer.lelp import LELPTargets, SubclassDistillationLoss, SubclassHead
 
-CONTRACT_CASES = {"LELPTargets": EstimatorCase({"n_subclasses": 1}, full_labels)}
+CONTRACT_CASES = {"LELPTargets": EstimatorCase({"n_subclasses": 1, "null_space": None}, full_labels)}
 
 
 def expected_failures(estimator):
