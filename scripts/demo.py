@@ -16,7 +16,7 @@ import bootstrap
 VERBS = (
     ("build", "emoji", "-o", "{space}"),
     ("audit", "{space}"),
-    ("discover", "{space}", "--label", "subcategory", "--hide", "0.1"),
+    ("discover", "{space}", "--label", "subcategory", "--hide", "0.1", "--repeats", "1"),
     ("search", "{space}", "cat face", "--where", "category = 'Animals & Nature'"),
     ("report", "{space}"),
 )
