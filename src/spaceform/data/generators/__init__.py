@@ -1,0 +1,1 @@
+"""Generated data whose structure is known exactly."""
