@@ -1,0 +1,239 @@
+"""The claim of HypCD: with hyperbolic distances beside angles, features follow the tree of the classes better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from spaceform.checks import check_choice
+from spaceform.claims.class_discovery.hypcd_data import Task, make_task
+from spaceform.claims.context import Context
+from spaceform.claims.record import Record
+from spaceform.encoders.discovery import AbstractDiscoverer
+from spaceform.geometry.ball import PoincareBall
+from spaceform.methods.class_discovery.hypcd import HypGCD, HypSimGCD, SemiSupervisedKMeans
+from spaceform.metrics.clustering import split_cluster_accuracy
+from spaceform.metrics.hierarchy.gromov import gromov_delta
+from spaceform.metrics.hierarchy.tree_correlation import Pairwise, euclidean, mean_class_distances, tree_correlation
+from spaceform.nets.mlp import mlp
+from spaceform.rng import derive_seed
+from spaceform.types import FloatArray
+
+SLUG = "hypcd"
+
+ARMS = {
+    "kmeans": "semi-supervised k-means on the rows as they are",
+    "cosine": "baseline GCD: angles alone (weight of distances 0)",
+    "euclidean": "ablation: the same mixture with a Euclidean distance (curvature to 0)",
+    "hyperbolic": "Hyp-GCD: the mixture with the hyperbolic distance",
+    "parametric": "Hyp-SimGCD: features in the ball, hyperbolic linear classifier",
+    "ceiling": "semi-supervised k-means on the signal itself, without nuisance and bend",
+}
+
+_SHARED: dict[str, Any] = {
+    "branching": [3, 3, 3],
+    "scales": [3.0, 1.8, 1.0],
+    "rows_per_class": 50,
+    "n_known": 14,
+    "curvature": 0.1,
+    "clip_radius": 2.0,
+    "distance_weight": 1.0,
+    "angle_temperatures": [0.3, 0.07],
+    "hidden": [256, 256],
+    "embedding_dim": 64,
+    "head": [128, 16],
+    "net": None,
+    "epochs": 60,
+    "epochs_of": {},
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "delta_rows": 300,
+    "size": 224,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "smoke": _SHARED
+    | {"tasks": ["tree"], "flat": "star", "branching": [3, 3, 2], "rows_per_class": 20}
+    | {"n_known": 9, "hidden": [64], "embedding_dim": 32, "head": [32, 8], "epochs": 25, "batch_size": 128}
+    | {"learning_rate": 2e-3, "delta_rows": 60},
+    "laptop": _SHARED | {"tasks": ["tree", "emoji"], "flat": "star", "epochs_of": {"emoji": 40, "star": 60}},
+    # the paper's for fine-grained sets; the backbone is what lies in root/backbone, else trained from scratch
+    "paper": _SHARED
+    | {"tasks": ["folder"], "flat": None, "curvature": 0.05, "clip_radius": 2.3, "angle_temperatures": [1.0, 0.07]}
+    | {"embedding_dim": 768, "head": [2048, 2048, 256], "net": "auto", "epochs": 200, "batch_size": 128},
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One task of one seed."""
+
+    name: str
+    task: Task
+    seed: int
+    settings: Mapping[str, Any]
+    context: Context
+
+    @property
+    def ball(self) -> PoincareBall:
+        """The ball of the settings."""
+        return PoincareBall(self.settings["curvature"])
+
+    def options(self) -> dict[str, Any]:
+        """Return what all trained arms share."""
+        shared = ("distance_weight", "embedding_dim", "batch_size", "learning_rate")
+        return {name: self.settings[name] for name in shared} | {
+            "epochs": self.settings["epochs_of"].get(self.name, self.settings["epochs"]),
+            "n_novel": self.task.n_novel,
+            "angle_temperatures": tuple(self.settings["angle_temperatures"]),
+            "net": self.net(),
+            "random_state": derive_seed(self.seed, "hypcd") % 2**31,
+        }
+
+    def net(self) -> Any:
+        """Return the backbone: a perceptron, or at paper scale the pretrained one beside the pictures."""
+        if self.settings["net"] is None:
+            return partial(_perceptron, hidden=tuple(self.settings["hidden"]))
+        weights = None if self.context.root is None else self.context.root / "backbone"
+        return f"transformers:{weights}" if weights is not None and weights.is_dir() else self.settings["net"]
+
+    def gcd(self, **changed: Any) -> HypGCD:
+        """Return Hyp-GCD, fitted, with some settings changed."""
+        ball = {"curvature": self.settings["curvature"], "clip_radius": self.settings["clip_radius"]}
+        options = self.options() | ball | {"head": tuple(self.settings["head"])} | changed
+        return self.fitted(HypGCD(**options))
+
+    def fitted(self, model: Any) -> Any:
+        """Fit a model to the task."""
+        task = self.task
+        return model.fit(task.X, task.hidden, views=task.views, progress=self.context.progress)
+
+    def accuracy(self, labels: np.ndarray) -> dict[str, float]:
+        """Return the accuracy of all unlabelled rows, of old and of new classes, under one matching."""
+        rows = self.task.split.unlabelled
+        old = np.isin(self.task.y[rows], self.task.split.known)
+        found = split_cluster_accuracy(self.task.y[rows], labels[rows], old)
+        return {"all": found.all, "old": found.old, "new": found.new}
+
+    def order(self, points: FloatArray, pairwise: Pairwise) -> dict[str, float]:
+        """Return how well mean distances of classes follow the tree (new classes, and all), and how tree-like they are.
+
+        Labels of no row are needed for the delta, and only to judge for the rest.
+        """
+        task = self.task
+        few = np.random.default_rng(derive_seed(self.seed, "delta")).permutation(len(points))
+        few = np.sort(few[: self.settings["delta_rows"]])
+        some = points[few].astype(np.float64)
+        between = pairwise(some, some)
+        np.fill_diagonal(between, 0)
+        figures = {"delta": gromov_delta((between + between.T) / 2)}
+        if task.distances is None:
+            return figures
+        rows = np.isin(task.y, task.split.novel)
+        apart = mean_class_distances(points[rows].astype(np.float64), task.y[rows], len(task.distances), pairwise)
+        novel = np.ix_(task.split.novel, task.split.novel)
+        everywhere = mean_class_distances(points.astype(np.float64), task.y, len(task.distances), pairwise)
+        return figures | {
+            "tree_new": tree_correlation(apart[novel], task.distances[novel]),
+            "tree_all": tree_correlation(everywhere, task.distances),
+        }
+
+    def judge(self, model: AbstractDiscoverer, pairwise: Pairwise) -> dict[str, float]:
+        """Return all figures of a trained model; distances are those that its loss compares."""
+        points = model.points(self.task.X)
+        radii = np.linalg.norm(points, axis=1)
+        figures = self.accuracy(model.labels_) | self.order(points, pairwise)
+        features = self.order(model.transform(self.task.X), euclidean)
+        figures |= {f"features_{name}": value for name, value in features.items() if name != "delta"}
+        return figures | {"radius_mean": float(radii.mean()), "radius_spread": float(radii.std())}
+
+
+def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, float]:
+    """Return accuracies and correlations with the class tree, prefixed by the task.
+
+    ``<task>_all``, ``_old``, ``_new``: accuracy of unlabelled rows under one matching. ``<task>_tree_new``,
+    ``_tree_all``: Spearman's correlation of mean distances of classes in the space of the loss with those in the tree;
+    ``_features_tree_new``: of the features instead. ``<task>_delta``: relative Gromov hyperbolicity.
+    """
+    check_choice(arm, "arm", list(ARMS))
+    names = list(settings["tasks"])
+    if arm in {"cosine", "hyperbolic"} and settings["flat"] is not None:
+        names.append(settings["flat"])
+    if arm in {"parametric", "ceiling"}:
+        names = names[:1]
+    figures: dict[str, float] = {}
+    for name in names:
+        task = context.shared(("task", name), partial(make_task, name, settings, seed, context))
+        found = _ARMS[arm](Bench(name, task, seed, settings, context))
+        figures |= {f"{name}_{metric}": value for metric, value in found.items()}
+    return figures
+
+
+def mechanism(record: Record) -> None:
+    """Assert that distances make the space follow the tree, where there is one, without a loss of accuracy."""
+    figures = record.figures()
+
+    def mean(arm: str, metric: str) -> float:
+        return float(np.mean([row[metric] for row in figures[arm].values()]))
+
+    task = record.settings["tasks"][0]
+    gain = mean("hyperbolic", f"{task}_tree_new") - mean("cosine", f"{task}_tree_new")
+    assert gain > 0, f"correlation with the tree, new classes: gain {gain:.3f}"
+    lost = mean("cosine", f"{task}_all") - mean("hyperbolic", f"{task}_all")
+    assert lost <= 0.1, f"accuracy lost: {lost:.3f}"
+    assert mean("hyperbolic", f"{task}_radius_spread") > 1e-3, "all points at one radius: there is no hierarchy left"
+
+
+def _kmeans(bench: Bench) -> dict[str, float]:
+    return _clustered(bench, bench.task.X.reshape(len(bench.task.X), -1).astype(np.float32))
+
+
+def _ceiling(bench: Bench) -> dict[str, float]:
+    best = bench.task.best
+    return {} if best is None else _clustered(bench, best)
+
+
+def _clustered(bench: Bench, rows: FloatArray) -> dict[str, float]:
+    model = SemiSupervisedKMeans(n_novel=bench.task.n_novel, random_state=bench.seed)
+    return bench.accuracy(model.fit(rows, bench.task.hidden).labels_) | bench.order(rows, euclidean)
+
+
+def _cosine(bench: Bench) -> dict[str, float]:
+    return bench.judge(bench.gcd(distance_weight=0.0), _cosine_distance)
+
+
+def _euclidean(bench: Bench) -> dict[str, float]:
+    return bench.judge(bench.gcd(curvature=None), euclidean)
+
+
+def _hyperbolic(bench: Bench) -> dict[str, float]:
+    return bench.judge(bench.gcd(), bench.ball.pairwise_distance)
+
+
+def _parametric(bench: Bench) -> dict[str, float]:
+    ball = {"curvature": bench.settings["curvature"], "clip_radius": bench.settings["clip_radius"]}
+    model = bench.fitted(HypSimGCD(**(bench.options() | ball)))
+    return bench.judge(model, bench.ball.pairwise_distance)
+
+
+def _cosine_distance(A: FloatArray, B: FloatArray) -> FloatArray:
+    unit, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (A, B))
+    return np.maximum(1 - unit @ other.T, 0)
+
+
+def _perceptron(shape: tuple[int, ...], dim: int, *, hidden: tuple[int, ...]) -> nn.Module:
+    return mlp([shape[0], *hidden, dim], norm=None)
+
+
+_ARMS: dict[str, Callable[[Bench], dict[str, float]]] = {
+    "kmeans": _kmeans,
+    "cosine": _cosine,
+    "euclidean": _euclidean,
+    "hyperbolic": _hyperbolic,
+    "parametric": _parametric,
+    "ceiling": _ceiling,
+}
