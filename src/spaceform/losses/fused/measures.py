@@ -78,8 +78,8 @@ def measure(
     """Return the measure of a kind of closeness; ``wants`` says whether rows and columns want a gradient.
 
     ``"dot"``: the dot product; ``"distance"``: minus the Euclidean distance; ``"squared"``: minus its square; minus the
-    distance in a Poincare ball; or another geometry, whose ``pairwise_closeness`` is differentiated by autograd, block by block. When ``columns`` is ``rows``,
-    the two gradients are one tensor. A block costs O(r M d).
+    distance in a Poincare ball; or another geometry, whose ``pairwise_closeness`` is differentiated by autograd, block
+    by block. When ``columns`` is ``rows``, the two gradients are one tensor. A block costs O(r M d).
     """
     kind = fused_kind(closeness)
     if isinstance(closeness, PoincareBall):
