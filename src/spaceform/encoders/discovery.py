@@ -165,7 +165,7 @@ class AbstractDiscoverer(ClusterMixin, TransformerMixin, BaseEstimator, ABC):
 
     def _inputs(self, X: Any, *, fitting: bool) -> np.ndarray:
         """Return pictures or float32 vectors of the shape that was fitted."""
-        if np.ndim(X) in {3, 4} and not hasattr(X, "columns"):
+        if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) in {3, 4}:
             pictures = check_inputs(X)
             if fitting:
                 self.n_features_in_ = int(np.prod(pictures.shape[1:]))

@@ -176,6 +176,9 @@ class _Ball(_Squared):
         self._c = curvature
         self._row_gap = poincare.gap(rows, curvature)
         self._column_gap = poincare.gap(columns, curvature).T
+        least = float(torch.finfo(rows.dtype).eps)  # what the gap is clamped to: there it has no slope
+        self._row_pull = torch.where(self._row_gap > least, 2 * curvature / self._row_gap, 0)
+        self._column_pull = torch.where(self._column_gap > least, 2 * curvature / self._column_gap, 0).T
         self._squared = rows.new_empty(0)
 
     def block(self, rows: slice) -> torch.Tensor:
@@ -194,8 +197,8 @@ class _Ball(_Squared):
     def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
         sinh, squared = self._sinh[: len(weights)], self._squared[: len(weights)]
         slopes = torch.mul(sinh, sinh).add_(1).rsqrt_().mul_(sinh).mul_(weights).div_(self._c**0.5)
-        along_rows = 2 * self._c * slopes.sum(1, keepdim=True) / self._row_gap[rows]
-        along_columns = 2 * self._c * slopes.sum(0)[:, None] / self._column_gap.T
+        along_rows = slopes.sum(1, keepdim=True) * self._row_pull[rows]
+        along_columns = slopes.sum(0)[:, None] * self._column_pull
         self._add(rows, slopes.div_(torch.threshold_(squared, 0, torch.inf)), 2)
         if self.row_gradient is not None:
             self.row_gradient[rows].addcmul_(along_rows, self.rows[rows], value=-1)

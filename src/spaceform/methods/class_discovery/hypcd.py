@@ -43,7 +43,7 @@ PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 CLASSIFIER_RATE, CLASSIFIER_TEMPERATURE = 0.01, 0.1
 N_INIT = 10
-NOVEL_RANGE = (1, 30)
+NOVEL_RANGE = (2, 30)
 
 
 @final
@@ -56,7 +56,7 @@ class HypGCD(AbstractDiscoverer):
 
     Parameters
     ----------
-    n_novel : number of classes besides the labelled ones; 0: there are none. None takes the number from 1 to 30 with
+    n_novel : number of classes besides the labelled ones; 0: there are none. None takes the number from 2 to 30 with
         which k-means finds the labelled classes best (needs labelled rows).
     curvature : c > 0 of the ball of radius ``1 / sqrt c``; None for flat space. See ``PRESETS``.
     clip_radius : r > 0, the norm that the head's output is cut to before it is mapped.
@@ -128,7 +128,8 @@ class HypGCD(AbstractDiscoverer):
 
     def predict(self, X: Any) -> IntArray:
         """Return one of ``cluster_names_`` for every row: the nearest centre's."""
-        return self.cluster_names_[assign_nearest(self.transform(X), self.cluster_centers_)[0]]
+        features = self.transform(X)
+        return self.cluster_names_[assign_nearest(features, self.cluster_centers_)[0]]
 
     def _new_model(self, inputs: np.ndarray, partial: PartialLabels, seed: int) -> DiscoveryNet:
         if self.n_novel is None and not len(partial.classes):
@@ -244,7 +245,8 @@ class HypSimGCD(AbstractDiscoverer):
 
     def predict(self, X: Any) -> IntArray:
         """Return the most probable of ``cluster_names_`` for every row."""
-        return self.cluster_names_[self.predict_proba(X).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        return self.cluster_names_[best]
 
     def _new_model(self, inputs: np.ndarray, partial: PartialLabels, seed: int) -> DiscoveryNet:
         n_novel = check_n_novel(self.n_novel, int(partial.unlabelled.sum()), low=0 if len(partial.classes) else 1)
