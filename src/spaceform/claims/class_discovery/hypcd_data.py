@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from spaceform.data import load
 from spaceform.data.dataset import Dataset
 from spaceform.data.fetching.cache import remembered
 from spaceform.data.generators.tree import make_tree_classes
+from spaceform.data.layouts.benchmarks.hierarchies import read_superclasses
 from spaceform.data.protocols import CategoryDiscovery, draw_category_discovery
 from spaceform.encoders.two_views import Views
+from spaceform.errors import InputError
 from spaceform.rng import derive_seed
 from spaceform.types import FloatArray, IntArray
 
@@ -26,7 +29,7 @@ FEWEST, MOST = 15, 40
 class Task:
     """Rows, what may be known of them, and the tree of their classes.
 
-    ``y (n,)`` true class ``0..C-1``; ``distances (C, C)`` edges in the tree, None where there is no tree; ``best``: the
+    ``y (n,)`` true class ``0..C-1``; ``distances (C, C)`` edges in the tree; ``best``: the
     rows without what hides the classes, None where they are not to be had.
     """
 
@@ -34,7 +37,7 @@ class Task:
     y: IntArray
     split: CategoryDiscovery
     views: Views | None
-    distances: IntArray | None = None
+    distances: IntArray
     best: FloatArray | None = None
 
     @property
@@ -49,7 +52,7 @@ class Task:
 
 
 def make_task(name: str, settings: Mapping[str, Any], seed: int, context: Context) -> Task:
-    """Return one of the tasks "tree", "star", "emoji" and "folder" for a seed."""
+    """Return one of the tasks "tree", "star" (without a tree), "wide" (another tree), "emoji", "folder" for a seed."""
     if name == "emoji":
         return _emoji(seed, context)
     if name == "folder":
@@ -60,7 +63,7 @@ def make_task(name: str, settings: Mapping[str, Any], seed: int, context: Contex
 def _generated(name: str, settings: Mapping[str, Any], seed: int) -> Task:
     """Return the tree, or a star: the same number of classes straight below the root, scored against the tree."""
     branching, scales = list(settings["branching"]), list(settings["scales"])
-    state = derive_seed(seed, "tree") % 2**31
+    state = derive_seed(seed, "wide" if name == "wide" else "tree") % 2**31
     made = make_tree_classes(settings["rows_per_class"], branching=branching, scales=scales, random_state=state)
     distances = made.distances
     if name == "star":
@@ -77,8 +80,6 @@ def _emoji(seed: int, context: Context) -> Task:
     names, words = arrays["names"], arrays["keywords"]
     classes, y = np.unique(arrays["subcategory"], return_inverse=True)
     above = np.array([arrays["category"][y == code][0] for code in range(len(classes))])
-    distances = 2 + 2 * (above[:, None] != above[None, :]).astype(np.int64)
-    np.fill_diagonal(distances, 0)
 
     def views(rows: IntArray, generator: np.random.Generator) -> FloatArray:
         share = generator.random((len(rows), 1)).astype(np.float32)
@@ -86,7 +87,7 @@ def _emoji(seed: int, context: Context) -> Task:
 
     y = y.astype(np.int64)
     split = draw_category_discovery(y, n_known=len(classes) // 2, labelled=0.5, seed=seed)
-    return Task(X=(names + words) / 2, y=y, split=split, views=views, distances=distances)
+    return Task(X=(names + words) / 2, y=y, split=split, views=views, distances=_two_levels(above))
 
 
 def _emoji_vectors(context: Context) -> dict[str, np.ndarray]:
@@ -112,7 +113,10 @@ def _emoji_vectors(context: Context) -> dict[str, np.ndarray]:
 
 
 def _folder(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
-    """Return the training pictures of CIFAR, of a fine-grained set, or of class folders (ImageNet-100)."""
+    """Return the training pictures of CIFAR, of a fine-grained set, or of class folders (ImageNet-100).
+
+    The tree is that of CIFAR-100, or of ``superclasses.txt`` beside the pictures: lines "superclass<TAB>class, class".
+    """
     root = context.benchmark_root("CIFAR-10 or CIFAR-100 (binary), CUB, Cars, Aircraft, or class folders")
     inside = {path.name for path in root.rglob("*") if path.suffix in {".bin", ".txt", ".mat"}}
     size = settings["size"]
@@ -126,20 +130,30 @@ def _folder(settings: Mapping[str, Any], seed: int, context: Context) -> Task:
         old = np.unique(found.y[np.asarray(found.attributes["known"])])
     else:
         found = load("image-folder", root=root, size=size, progress=context.progress)
-    return _pictures(found, old, seed)
-
-
-def _pictures(found: Dataset, old: IntArray | None, seed: int) -> Task:
-    """Return the training rows with the given old classes (None: half, drawn), and their tree where one is known."""
+    above = _superclasses(found, root)
     training = np.asarray(found.attributes.get("split", np.full(len(found), "train"))) == "train"
-    X, y = found.X[training], found.y[training]
-    tree = None
-    if "superclass" in found.attributes:
-        above = np.asarray(found.attributes["superclass"])[training]
-        parent = np.array([above[y == code][0] for code in range(len(found.classes))])
-        tree = 2 + 2 * (parent[:, None] != parent[None, :]).astype(np.int64)
-        np.fill_diagonal(tree, 0)
-    n_classes = len(found.classes)
-    n_known = n_classes // 2 if old is None else len(old)
+    X, y = found.X[training & (found.y >= 0)], found.y[training & (found.y >= 0)]
+    n_known = len(found.classes) // 2 if old is None else len(old)  # half of the classes, drawn, or the benchmark's
     split = draw_category_discovery(y, n_known=n_known, known=old, labelled=0.5, seed=seed)
-    return Task(X=X, y=y, split=split, views=None, distances=tree)
+    return Task(X=X, y=y, split=split, views=None, distances=_two_levels(above))
+
+
+def _superclasses(found: Dataset, root: Path) -> np.ndarray:
+    """Return the superclass ``(C,)`` of each class."""
+    if "superclass" in found.attributes:
+        names = np.asarray(found.attributes["superclass"])
+        return np.array([names[found.y == code][0] for code in range(len(found.classes))])
+    graph = read_superclasses(root / "superclasses.txt")
+    parents = graph.parents()
+    number = {name: index for index, name in enumerate(graph.names)}
+    missing = [name for name in found.classes if name.replace("_", " ") not in number]
+    if missing:
+        raise InputError("superclasses.txt", got=f"no class {missing[0]!r}", expected="each class in one line")
+    return np.array([parents[number[name.replace("_", " ")]] for name in found.classes])
+
+
+def _two_levels(above: np.ndarray) -> IntArray:
+    """Return edges ``(C, C)`` between classes of a root, superclasses and classes."""
+    distances = 2 + 2 * (above[:, None] != above[None, :]).astype(np.int64)
+    np.fill_diagonal(distances, 0)
+    return distances
