@@ -179,7 +179,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
 
 
 def mechanism(record: Record) -> None:
-    """Assert that points of the ball follow the tree, where there is one, and are more tree-like than angles, at no loss."""
+    """Assert that the ball follows the tree, where there is one, and is more tree-like than angles, at no loss."""
     figures = record.figures()
 
     def mean(arm: str, metric: str) -> float:
