@@ -139,8 +139,8 @@ def test_operations_equal_those_of_geoopt():
         torch.testing.assert_close(PoincareBall(c).distance(a, b), peer.dist(a, b))
         pairs = peer.dist(a[:, None], b[None, :])
         torch.testing.assert_close(PoincareBall(c).pairwise_distance(a, b), pairs)
-        torch.testing.assert_close(poincare.mobius_add(a, b, c), peer.mobius_add(a, b))
-        torch.testing.assert_close(poincare.mobius_matvec(M, a, c), peer.mobius_matvec(M, a))
+        torch.testing.assert_close(poincare.mobius_add(a, b, c), peer.mobius_add(a, b, project=False))
+        torch.testing.assert_close(poincare.mobius_matvec(M, a, c), peer.mobius_matvec(M, a, project=False))
         torch.testing.assert_close(poincare.exp0(a, c), peer.expmap0(a, project=False))
         torch.testing.assert_close(poincare.log0(a, c), peer.logmap0(a))
 

@@ -1,1 +1,1 @@
-"""Losses of category discovery: part of the classes is labelled, every item is seen twice."""
+"""Losses of category discovery, on logits of several views and heads."""
