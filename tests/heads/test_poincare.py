@@ -133,7 +133,7 @@ def test_half_precision_is_lifted_to_single():
 def test_operations_equal_those_of_geoopt():
     geoopt = pytest.importorskip("geoopt")
     for c in (0.01, 0.1, 1.0):
-        peer = geoopt.PoincareBall(c)
+        peer = geoopt.PoincareBall(torch.tensor(c, dtype=torch.float64))  # else its curvature is single precision
         a, b = (ToPoincare(curvature=c, clip_radius=2.0)(rows(seed)) for seed in (5, 6))
         M = rows(7, 3, 4)
         torch.testing.assert_close(PoincareBall(c).distance(a, b), peer.dist(a, b))

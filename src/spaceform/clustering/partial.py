@@ -59,8 +59,7 @@ def read_partial(
 
 def check_n_novel(n_novel: int | None, n_unlabelled: int, *, low: int = 1) -> int:
     """Return the number of novel classes, or raise ``InputError`` unless it lies in ``low..n_unlabelled``."""
-    number = isinstance(n_novel, int | np.integer) and not isinstance(n_novel, bool)
-    if not number or not low <= n_novel <= n_unlabelled:
+    if isinstance(n_novel, bool) or not isinstance(n_novel, int | np.integer) or not low <= n_novel <= n_unlabelled:
         raise InputError(
             "n_novel",
             got=f"{n_novel!r} for {n_unlabelled} sample(s) without a label",

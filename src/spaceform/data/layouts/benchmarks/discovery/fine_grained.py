@@ -130,7 +130,7 @@ def _dataset(name: str, base: Path, rows: list[Row], size: int, progress: Progre
         pictures[done] = read_picture(base / file, size=size)
     progress("read pictures", len(rows), len(rows))
     classes, y = np.unique([one for _, one, _ in rows], return_inverse=True)
-    attributes = {
+    attributes: dict[str, Any] = {
         "file": [file for file, _, _ in rows],
         "split": [split for _, _, split in rows],
         "known": np.isin(y, _known(base, len(classes))),
