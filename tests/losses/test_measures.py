@@ -6,7 +6,18 @@ from spaceform.errors import InputError
 from spaceform.geometry import Euclidean, PoincareBall, Sphere
 from spaceform.losses.fused.measures import check_closeness, check_margins, fused_kind, measure
 
-KINDS = ["dot", "distance", "squared", PoincareBall()]
+
+class Bent:
+    """A geometry without a closed form here."""
+
+    def pairwise_closeness(self, A, B):
+        return -((A[:, None] - B[None]) ** 4).sum(-1)
+
+    def __str__(self):
+        return "bent"
+
+
+KINDS = ["dot", "distance", "squared", PoincareBall(), PoincareBall(0.1), Bent()]
 
 
 def points(seed, count):

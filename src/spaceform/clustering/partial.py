@@ -57,12 +57,12 @@ def read_partial(
     return PartialLabels(classes, codes)
 
 
-def check_n_novel(n_novel: int, n_unlabelled: int) -> int:
-    """Return the number of novel classes, or raise ``InputError`` unless it lies in ``1..n_unlabelled``."""
-    if isinstance(n_novel, bool) or not isinstance(n_novel, int | np.integer) or not 1 <= n_novel <= n_unlabelled:
+def check_n_novel(n_novel: int | None, n_unlabelled: int, *, low: int = 1) -> int:
+    """Return the number of novel classes, or raise ``InputError`` unless it lies in ``low..n_unlabelled``."""
+    if isinstance(n_novel, bool) or not isinstance(n_novel, int | np.integer) or not low <= n_novel <= n_unlabelled:
         raise InputError(
             "n_novel",
             got=f"{n_novel!r} for {n_unlabelled} sample(s) without a label",
-            expected=f"an integer from 1 to {n_unlabelled}, or None",
+            expected=f"an integer from {low} to {n_unlabelled}",
         )
     return int(n_novel)

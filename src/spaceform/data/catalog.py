@@ -134,6 +134,13 @@ _BENCHMARKS = (
         "the owner's",
     ),
     ("unseen-classes", "unseen_classes:load_unseen_classes", None, "CUB200, Cars196, SOP or In-Shop", "research"),
+    (
+        "fine-grained",
+        "discovery.fine_grained:load_fine_grained",
+        None,
+        "CUB-200-2011, Cars or FGVC-Aircraft",
+        "research",
+    ),
     ("cifar-10", "cifar:load_cifar10", 60_000, "data_batch_1.bin ... test_batch.bin, the binary version", "research"),
     ("office-home", "domains:load_office_home", 15_588, "<Domain>/<Class>/*.jpg, any domains", "research"),
     ("domainnet", "domains:load_domainnet", 586_575, "<domain>/<class>/*, <domain>_train.txt, _test.txt", "research"),

@@ -59,3 +59,13 @@ def test_other_data_and_other_splits_are_refused():
         CategoryDiscovery(draw_distillation(LABELS).split)
     with pytest.raises(InputError, match="labels"):
         draw_category_discovery(np.zeros(9, int), n_known=1)
+
+
+def test_benchmarks_fix_the_known_classes():
+    labels = np.repeat(np.arange(6), 4)
+    split = draw_category_discovery(labels, n_known=2, known=[4, 1], labelled=0.5, seed=0)
+    np.testing.assert_array_equal(split.known, [1, 4])
+    np.testing.assert_array_equal(split.novel, [0, 2, 3, 5])
+    for wrong in ([1], [1, 9]):
+        with pytest.raises(InputError, match="known"):
+            draw_category_discovery(labels, n_known=2, known=wrong)

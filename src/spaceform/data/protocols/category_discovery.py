@@ -72,11 +72,18 @@ class CategoryDiscovery:
 
 
 def draw_category_discovery(
-    labels: ArrayLike, *, n_known: int, labelled: float = 1.0, test: float = 0.0, seed: int = 0
+    labels: ArrayLike,
+    *,
+    n_known: int,
+    known: ArrayLike | None = None,
+    labelled: float = 1.0,
+    test: float = 0.0,
+    seed: int = 0,
 ) -> CategoryDiscovery:
     """Draw the known classes and the labelled rows.
 
-    Parameters: ``labels (n,)`` integers, rows with -1 are left out; ``n_known`` classes; ``labelled``: the share in
+    Parameters: ``labels (n,)`` integers, rows with -1 are left out; ``n_known`` classes; ``known``: which ones, where a
+    benchmark fixes them (None: drawn); ``labelled``: the share in
     (0, 1] of the known classes' training rows that keep their labels, 1 for novel class discovery and 0.5 in the usual
     benchmarks of generalized category discovery (Vaze et al. 2022, section 4.1); ``test``: the share of each class in
     [0, 1) that no method trains on.
@@ -92,11 +99,12 @@ def draw_category_discovery(
     if kept == 0:
         raise InputError("labelled", got=kept, expected="a share over 0")
     held = check_real(test, "test", low=0, high=1)
-    known = np.sort(np.random.default_rng(derive_seed(seed, "known classes")).permutation(classes)[:known_count])
+    ours = _known(classes, known_count, known, seed)
     cut = shares(y, np.flatnonzero(y >= 0), {"test": held}, seed=seed)
     training = cut["rest"]
-    ours = training[np.isin(y[training], known)]
-    hidden = shares(y, ours, {"unlabelled": 1 - kept}, seed=derive_seed(seed, "labelled"))
+    hidden = shares(
+        y, training[np.isin(y[training], ours)], {"unlabelled": 1 - kept}, seed=derive_seed(seed, "labelled")
+    )
     parts = {
         "labelled": hidden["rest"],
         "unlabelled": np.setdiff1d(training, hidden["rest"]),
@@ -109,6 +117,16 @@ def draw_category_discovery(
             n_rows=len(y),
             fingerprint=label_fingerprint(y),
             parts=parts,
-            classes={"known": known, "novel": np.setdiff1d(classes, known)},
+            classes={"known": ours, "novel": np.setdiff1d(classes, ours)},
         )
     )
+
+
+def _known(classes: IntArray, n_known: int, known: ArrayLike | None, seed: int) -> IntArray:
+    """Return the known classes, ascending: those given, or drawn ones."""
+    if known is None:
+        return np.sort(np.random.default_rng(derive_seed(seed, "known classes")).permutation(classes)[:n_known])
+    fixed = np.unique(check_partial_labels(known, len(np.asarray(known)), "known"))
+    if len(fixed) != n_known or not np.isin(fixed, classes).all():
+        raise InputError("known", got=f"{fixed.tolist()[:5]} ...", expected=f"{n_known} of the classes of the labels")
+    return fixed

@@ -12,6 +12,8 @@ import torch
 
 from spaceform.checks import check_choice, check_real
 from spaceform.errors import InputError
+from spaceform.geometry import poincare
+from spaceform.geometry.ball import PoincareBall
 
 if TYPE_CHECKING:
     from spaceform.geometry.protocol import Geometry
@@ -75,11 +77,13 @@ def measure(
 ) -> Measure:
     """Return the measure of a kind of closeness; ``wants`` says whether rows and columns want a gradient.
 
-    ``"dot"``: the dot product; ``"distance"``: minus the Euclidean distance; ``"squared"``: minus its square; or a
-    geometry, whose ``pairwise_closeness`` is differentiated by autograd, block by block. When ``columns`` is ``rows``,
-    the two gradients are one tensor. A block costs O(r M d).
+    ``"dot"``: the dot product; ``"distance"``: minus the Euclidean distance; ``"squared"``: minus its square; minus the
+    distance in a Poincare ball; or another geometry, whose ``pairwise_closeness`` is differentiated by autograd, block
+    by block. When ``columns`` is ``rows``, the two gradients are one tensor. A block costs O(r M d).
     """
     kind = fused_kind(closeness)
+    if isinstance(closeness, PoincareBall):
+        return _Ball(rows, columns, wants, closeness.curvature)
     if kind is None:
         return _Curved(closeness, rows, columns, wants)  # type: ignore[arg-type]  # strings have a kind
     return {"dot": _Dot, "distance": _Distance, "squared": _Squared}[kind](rows, columns, wants)
@@ -157,6 +161,49 @@ class _Distance(_Squared):
     def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
         steep = torch.threshold_(self._room[: len(weights)], 0, torch.inf)
         self._add(rows, weights.div_(steep), 1)
+
+
+@final
+class _Ball(_Squared):
+    """Minus the distance in a Poincare ball, ``-(2 / sqrt c) arsinh(u)`` with ``u^2 = c |x - r|^2 / (g_x g_r)``.
+
+    ``g_x = 1 - c |x|^2``. With ``q = u / sqrt(1 + u^2) / sqrt c`` the distance changes by ``q / s`` per unit of the
+    squared Euclidean distance s, and by ``-q / g_x`` per unit of ``g_x``: matrix products again, as without curvature.
+    """
+
+    def __init__(self, rows: torch.Tensor, columns: torch.Tensor, wants: tuple[bool, bool], curvature: float) -> None:
+        super().__init__(rows, columns, wants)
+        self._c = curvature
+        self._row_gap = poincare.gap(rows, curvature)
+        self._column_gap = poincare.gap(columns, curvature).T
+        least = float(torch.finfo(rows.dtype).eps)  # what the gap is clamped to: there it has no slope
+        self._row_pull = torch.where(self._row_gap > least, 2 * curvature / self._row_gap, 0)
+        self._column_pull = torch.where(self._column_gap > least, 2 * curvature / self._column_gap, 0).T
+        self._squared = rows.new_empty(0)
+
+    def block(self, rows: slice) -> torch.Tensor:
+        squares = self._squares(rows, sign=1).clamp_(min=0)
+        if len(self._squared) < len(squares):
+            self._squared, self._sinh = torch.empty_like(squares), torch.empty_like(squares)
+        self._squared[: len(squares)] = squares
+        sinh = self._sinh[: len(squares)]
+        torch.div(squares, self._row_gap[rows], out=sinh)
+        sinh.div_(self._column_gap).mul_(self._c).sqrt_()
+        # arsinh(u) = log(u + sqrt(1 + u^2)) = log1p(u + u^2 / (1 + sqrt(1 + u^2))): torch's asinh is not vectorised
+        root = torch.mul(sinh, sinh, out=squares).add_(1).sqrt_().add_(1)
+        torch.addcdiv(sinh, sinh * sinh, root, out=squares)
+        return squares.log1p_().mul_(-2 / self._c**0.5)
+
+    def add_gradient(self, rows: slice, weights: torch.Tensor) -> None:
+        sinh, squared = self._sinh[: len(weights)], self._squared[: len(weights)]
+        slopes = torch.mul(sinh, sinh).add_(1).rsqrt_().mul_(sinh).mul_(weights).div_(self._c**0.5)
+        along_rows = slopes.sum(1, keepdim=True) * self._row_pull[rows]
+        along_columns = slopes.sum(0)[:, None] * self._column_pull
+        self._add(rows, slopes.div_(torch.threshold_(squared, 0, torch.inf)), 2)
+        if self.row_gradient is not None:
+            self.row_gradient[rows].addcmul_(along_rows, self.rows[rows], value=-1)
+        if self.column_gradient is not None:
+            self.column_gradient.addcmul_(along_columns, self.columns, value=-1)
 
 
 @final

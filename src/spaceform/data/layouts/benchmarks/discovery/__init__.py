@@ -1,0 +1,1 @@
+"""Benchmarks of category discovery in their original layouts."""

@@ -1,0 +1,1 @@
+"""How far distances of vectors are those of a tree."""
