@@ -14,7 +14,7 @@ from spaceform.checks import check_choice
 from spaceform.claims.class_discovery.hypcd_data import Task, make_task
 from spaceform.claims.context import Context
 from spaceform.claims.record import Record
-from spaceform.encoders.discovery import AbstractDiscoverer
+from spaceform.encoders.discovery.discoverer import AbstractDiscoverer
 from spaceform.geometry.ball import PoincareBall
 from spaceform.methods.class_discovery.hypcd import HypGCD, HypSimGCD, SemiSupervisedKMeans
 from spaceform.metrics.clustering import split_cluster_accuracy

@@ -17,8 +17,8 @@ from spaceform.clustering.partial import PartialLabels, check_n_novel
 from spaceform.clustering.semi_supervised import SemiSupervisedKMeans, cluster_names, semi_supervised_kmeans
 from spaceform.encoders.abstract import NetMaker
 from spaceform.encoders.batches import device
-from spaceform.encoders.discovery import AbstractDiscoverer, Centers, DiscoveryNet
-from spaceform.encoders.two_views import TwoViews
+from spaceform.encoders.discovery.discoverer import AbstractDiscoverer, Centers, DiscoveryNet
+from spaceform.encoders.discovery.two_views import TwoViews
 from spaceform.errors import InputError
 from spaceform.heads.poincare import HypLinear, ToPoincare
 from spaceform.losses.discovery.hybrid import LABELLED_SHARE, HybridContrastiveLoss, Temperatures

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from spaceform.encoders.discovery import AbstractDiscoverer, Centers, DiscoveryNet
+from spaceform.encoders.discovery.discoverer import AbstractDiscoverer, Centers, DiscoveryNet
 from spaceform.errors import InputError
 
 

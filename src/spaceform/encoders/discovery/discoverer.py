@@ -19,7 +19,7 @@ from spaceform.checks import check_integer, check_real, check_rows
 from spaceform.clustering.partial import PartialLabels, check_n_novel, read_partial
 from spaceform.encoders.abstract import NetMaker
 from spaceform.encoders.batches import device
-from spaceform.encoders.two_views import TwoViewBatches, TwoViews, Views
+from spaceform.encoders.discovery.two_views import TwoViewBatches, TwoViews, Views
 from spaceform.errors import InputError
 from spaceform.losses.discovery.hybrid import HybridContrastiveLoss, Temperatures, linear_ramp
 from spaceform.nets.inputs import as_tensor, check_inputs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spaceform.encoders.two_views import NOISE, TwoViewBatches
+from spaceform.encoders.discovery.two_views import NOISE, TwoViewBatches
 from spaceform.errors import InputError
 
 X = np.arange(200, dtype=np.float32).reshape(100, 2)
