@@ -148,7 +148,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
 
 
 def mechanism(record: Record) -> None:
-    """Assert that LELP's subclasses are those of the row and tell hidden classes apart, whatever accuracy they bring."""
+    """Assert that LELP's subclasses are those of the row and tell hidden classes apart, whether they help or not."""
     table = record.figures()
     arms = ("lelp", "random", "shuffled", "oracle")
     nmi = {arm: float(np.mean([row["nmi"] for row in table[arm].values()])) for arm in arms}
