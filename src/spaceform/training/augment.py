@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from spaceform.checks import check_integer
+from spaceform.errors import InputError
 
 TURN, GROW, SHIFT, TINT = 0.2, 0.15, 0.1, 0.3
 """At most 0.2 rad of rotation, 15% of scale, a shift of 5% of the side (0.1 grid units), 30% of each colour."""
@@ -33,6 +34,21 @@ def jitter(pictures: torch.Tensor, generator: torch.Generator, *, of: tuple[int,
     dark = functional.grid_sample(1 - pictures, grid, align_corners=False)
     tint = 1 + draws[:, 4:, None, None].to(pictures) * TINT
     return (1 - dark * tint).clamp(0, 1)
+
+
+def quarter_turns(
+    pictures: torch.Tensor, labels: torch.Tensor, *, turns: int = 4
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return every picture ``(B, C, s, s)`` turned by 0, 90, ... degrees, and labels ``y -> turns * y + k``.
+
+    The label augmentation of PASS and NAPA-VQ: a picture and its turns are of different classes. Ordered by turn, then
+    by row: ``(turns B, C, s, s)`` and ``(turns B,)``; ``turns`` 1 to 4. O(pixels).
+    """
+    check_integer(turns, "turns", low=1, high=4)
+    if pictures.ndim != 4 or pictures.shape[2] != pictures.shape[3]:
+        raise InputError("pictures", got=f"shape {tuple(pictures.shape)}", expected="square pictures (B, C, s, s)")
+    turned = torch.cat([pictures.rot90(k, (2, 3)) for k in range(turns)])
+    return turned, torch.cat([labels * turns + k for k in range(turns)])
 
 
 def flipped_crops(pictures: torch.Tensor, generator: torch.Generator, *, size: int) -> torch.Tensor:
