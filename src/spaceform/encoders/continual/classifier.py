@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -105,10 +104,15 @@ class AbstractContinualClassifier(ClassifierMixin, AbstractEncoder):
         self.classes_ = np.concatenate([before, own])
         return self
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the label ``(n,)`` of the nearest of all classes seen."""
-        best = self._scores(X).argmax(1)
-        return self.classes_[best]
+    def predict(self, X: ArrayLike, task: int | None = None) -> np.ndarray:
+        """Return the label ``(n,)`` of the nearest of all classes seen, or of those of one ``task`` (from 0)."""
+        scores = self._scores(X)
+        if task is None:
+            return self.classes_[scores.argmax(1)]
+        sizes = self.net_.tasks
+        check_integer(task, "task", low=0, high=len(sizes) - 1)
+        first, last = sum(sizes[:task]), sum(sizes[: task + 1])
+        return self.classes_[first + scores[:, first:last].argmax(1)]
 
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Return the softmax ``(n, C)`` of the scores, in the order of ``classes_``; not calibrated."""
@@ -121,10 +125,6 @@ class AbstractContinualClassifier(ClassifierMixin, AbstractEncoder):
         for part in self.net_.net.modules():
             if isinstance(part, VisionNet):
                 part.save_design(f"{folder}/{BACKBONE}")
-
-    def __sklearn_tags__(self) -> Tags:
-        """Say that one class is enough."""
-        return super().__sklearn_tags__()
 
     @abstractmethod
     def _learner(self, net: nn.Module, seed: int) -> AbstractContinualLearner:

@@ -156,7 +156,7 @@ class AbstractContinualLearner(nn.Module, ABC):
         """Go on where the learner stood whose :meth:`snapshot` this is."""
         self.load_state_dict(state["learner"])
         if self.optimizer is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # torch would share the tensors
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but the teacher, which always answers as it did at the end of its task."""
