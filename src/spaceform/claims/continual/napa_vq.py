@@ -33,8 +33,8 @@ ARMS = {
     "random_mixing": "control: mixtures with any class, without the neighbour-aware loss",
     "free_vectors": "ablation: mixtures with neighbours, old class vectors not frozen",
     "napa_vq": "mixtures with neighbours and the neighbour-aware loss at its published weight",
+    "light_napa_vq": "the same at a tenth of that weight, chosen on validation rows of another seed",
     "pictures_no_replay": "ablation on digits: nothing replayed",
-    "pictures_noise": "digits: isotropic noise around the prototypes",
     "pictures_unturned": "digits: mixtures with neighbours, pictures not turned",
     "pictures": "digits: mixtures with neighbours, four turns of a picture as four classes",
 }
@@ -57,11 +57,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "part": "test",
     },
     "laptop": {
-        "table": {**_TABLE, "data": "letter", "rows": 6000, "base": 11, "step": 3, "epochs": [15, 10]},
+        "table": {**_TABLE, "data": "letter", "rows": 3000, "base": 11, "step": 3, "epochs": [15, 10]},
         "pictures": {
             **_TABLE,
             "data": "mnist-5k",
-            "rows": 2000,
+            "rows": 1200,
             "base": 4,
             "step": 2,
             "epochs": [8, 5],
@@ -88,7 +88,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "part": "test",
     },
 }
-"""Rates and weights were chosen on validation rows of one further seed; test rows judge."""
+"""Constants are the published ones, of the method and of the baselines alike, but for that of ``light_napa_vq``."""
 
 _VARIANTS: dict[str, dict[str, Any]] = {
     "no_replay": {"na_weight": 0.0, "replay": "none"},
@@ -97,8 +97,8 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "random_mixing": {"na_weight": 0.0, "replay": "random"},
     "free_vectors": {"na_weight": 0.0, "freeze": False},
     "napa_vq": {},
+    "light_napa_vq": {"na_weight": 0.1},
     "pictures_no_replay": {"na_weight": 0.0, "replay": "none", "turns": 4},
-    "pictures_noise": {"na_weight": 0.0, "replay": "noise", "turns": 4},
     "pictures_unturned": {"na_weight": 0.0},
     "pictures": {"na_weight": 0.0, "turns": 4},
 }
@@ -161,4 +161,3 @@ def make_learner(
 def _tasks(own: Mapping[str, Any], seed: int, context: Context) -> Tasks:
     tasks = make_tasks(own, seed, context)
     return Tasks(half_size(tasks.X), tasks.y, tasks.stream) if own["data"] == "mnist-5k" else tasks
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from spaceform import data
 from spaceform.claims.context import Context
 from spaceform.data.protocols import ClassIncremental, draw_class_incremental
 from spaceform.errors import InputError
+from spaceform.nets.mlp import mlp
+from spaceform.nets.named import HIDDEN, named_net
 from spaceform.nets.resnets.resnet18 import ResNet18
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
@@ -81,13 +84,17 @@ def blobs(seed: int, *, classes: int = 8, rows: int = 60, width: int = 6) -> tup
 
 
 def picture_net(name: str, shape: tuple[int, ...], width: int, *, seed: int) -> nn.Module:
-    """Return the network of the pictures: ``"resnet18"`` with a stem of 3 x 3 (width 512), or a named one."""
-    from spaceform.nets.named import named_net
+    """Return the network of pictures of ``shape``.
 
-    if name != "resnet18":
+    ``"resnet18"`` has a stem of 3 x 3 (width 512); ``"flat"`` is a perceptron with 256 hidden units on the pixels; others
+    are named ones.
+    """
+    if name not in {"resnet18", "flat"}:
         return named_net(name, shape, width, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
+        if name == "flat":
+            return nn.Sequential(nn.Flatten(), mlp((math.prod(shape), HIDDEN, width), norm=None))
         net = ResNet18(channels=shape[2])
         net.conv1 = nn.Conv2d(shape[2], 64, 3, padding=1, bias=False)
     net.maxpool = nn.Identity()  # type: ignore[assignment]

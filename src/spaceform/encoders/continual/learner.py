@@ -89,7 +89,9 @@ class AbstractContinualLearner(nn.Module, ABC):
         if old := [code for code in seen if code < first]:
             raise InputError("codes", got=f"class {old[0]} again", expected=f"new classes, from {first} on")
         if seen != list(range(first, first + len(seen))) or not seen:
-            raise InputError("codes", got=f"classes {seen}", expected=f"classes {first}, {first + 1}, ... without a gap")
+            raise InputError(
+                "codes", got=f"classes {seen}", expected=f"classes {first}, {first + 1}, ... without a gap"
+            )
         self.sizes = torch.cat([self.sizes, self.sizes.new_tensor([len(seen)])])
         self.counters = self.counters.new_tensor([0, steps])
         self._begin(inputs, codes)

@@ -59,18 +59,14 @@ class NeighborAwareAugmenter:
     ([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], [0, 0, 0])
     """
 
-    def __init__(
-        self, prototypes: torch.Tensor, graph: NeighborGraph, *, low: float = 0.5, high: float = 1.0
-    ) -> None:
+    def __init__(self, prototypes: torch.Tensor, graph: NeighborGraph, *, low: float = 0.5, high: float = 1.0) -> None:
         if len(prototypes) != len(graph):
             raise InputError("graph", got=f"{len(graph)} classes", expected=f"{len(prototypes)}, one per prototype")
         self.low = check_real(low, "low", low=0, high=1)
         self.high = check_real(high, "high", low=self.low, high=1)
         self.prototypes, self.graph = prototypes, graph
 
-    def sample(
-        self, n: int, classes: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, n: int, classes: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``n`` mixtures ``(n, d)`` and their labels ``(n,)``."""
         check_integer(n, "n", low=1)
         drawn = classes[torch.randint(len(classes), (n,), generator=generator).to(classes.device)]
