@@ -39,8 +39,8 @@ def jitter(pictures: torch.Tensor, generator: torch.Generator, *, of: tuple[int,
 def wobble(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return float pictures ``(B, C, h, w)``, each turned, scaled and shifted a little by its own draws.
 
-    At most 14 degrees, 10% of scale and 6% of the side, as for handwriting; what comes in from outside repeats the edge,
-    whatever its colour. A pure function of its arguments. O(pixels).
+    At most 14 degrees, 10% of scale and 6% of the side, as for handwriting; what comes in from outside repeats the
+    edge, whatever its colour. A pure function of its arguments. O(pixels).
     """
     draws = torch.rand(len(pictures), 4, generator=generator) * 2 - 1
     angle, scale = draws[:, 0] * math.radians(14), 1 + draws[:, 1] * 0.1

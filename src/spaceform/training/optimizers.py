@@ -55,8 +55,8 @@ def warmup_cosine(step: float, *, warmup: float, total: float, rate: float, lowe
 class JointOptimizer(torch.optim.Optimizer):
     """Several optimisers that step together, each with parameters of its own: Adam for a network, SGD for its vectors.
 
-    ``param_groups`` are those of all parts, in order, so that a rate set there is seen by the part; ``state_dict`` holds
-    the parts'. Raises ``InputError`` for fewer than one part.
+    ``param_groups`` are those of all parts, in order, so that a rate set there is seen by the part; ``state_dict``
+    holds the parts'. Raises ``InputError`` for fewer than one part.
     """
 
     def __init__(self, *parts: torch.optim.Optimizer) -> None:

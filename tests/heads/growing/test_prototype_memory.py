@@ -1,5 +1,7 @@
 """Running statistics against those of all rows at once, in any order, and on two processes."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -21,7 +23,7 @@ def test_any_cut_into_batches_gives_mean_and_variance_of_all(seed, cuts):
     x, y = rows(seed)
     memory = PrototypeMemory(width=3)
     bounds = sorted({0, *cuts, 60})
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         memory.update(x[first:last], y[first:last])
     for c in memory.classes.tolist():
         own = x[y == c].double()

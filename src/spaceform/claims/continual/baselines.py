@@ -1,4 +1,4 @@
-"""Baselines of both claims as learners: fine-tuning, learning without forgetting, PASS; joint training is one of them."""
+"""Baselines of both claims as learners: fine-tuning (and joint training), learning without forgetting, PASS."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class LinearLearner(AbstractContinualLearner):
     ``keeps="nothing"`` is fine-tuning. ``"answers"`` is learning without forgetting (Li and Hoiem, ECCV 2016): the
     cross-entropy is over the new classes alone, and ``weight`` times a distillation at temperature 2 keeps the answers
     over the old ones. ``"prototypes"`` is PASS (Zhu and others, CVPR 2021) without its turned pictures: logits are
-    divided by 0.1, old classes are replayed as prototype plus isotropic noise, whose size is that of the first task, and
-    features are distilled; both terms with ``weight``.
+    divided by 0.1, old classes are replayed as prototype plus isotropic noise of the first task's size, and features
+    are distilled; both terms with ``weight``.
 
     ``rate`` of the first task, ``later`` its share in later ones; it falls to a tenth after 0.45 and 0.9 of a task.
     ``views``: pictures are moved a little, as PRD's are.
@@ -82,7 +82,7 @@ class LinearLearner(AbstractContinualLearner):
             return cross_entropy(logits, codes), {}
         taught = self._taught(rows)
         if self.keeps == "answers":
-            assert self.teacher is not None  # noqa: S101  # there are old classes
+            assert self.teacher is not None  # there are old classes
             before = self.teacher["vectors"].linear_logits(taught)  # type: ignore[operator]
             kept = answer_distillation(logits[:, :old], before)
             return cross_entropy(logits[:, old:], codes - old) + self.weight * kept, {}

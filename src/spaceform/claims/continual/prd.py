@@ -138,7 +138,7 @@ def validity(learner: AbstractContinualLearner, tasks: Tasks, part: str) -> floa
     for code, label in enumerate(order.tolist()):
         rows = judged[tasks.y[judged] == label]
         mean = learner(as_tensor(inputs[rows])).mean(0, keepdim=True)
-        cosines.append(learner.vectors.cosine_logits(mean)[0, code].item())  # type: ignore[operator]
+        cosines.append(learner.vectors.cosine_logits(mean)[0, code].item())  # type: ignore[operator, union-attr]
     return float(np.mean(cosines))
 
 

@@ -1,4 +1,4 @@
-"""Rows and frozen tasks of the claims: blobs and small digits (smoke), letters and MNIST (laptop), CIFAR-100 (paper)."""
+"""Rows and frozen tasks of the claims: blobs, small digits (smoke), letters, MNIST (laptop), CIFAR-100 (paper)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tasks:
 
 
 def make_tasks(settings: Mapping[str, Any], seed: int, context: Context) -> Tasks:
-    """Return the tasks of one seed: ``settings`` name ``data``, ``rows`` (or None), ``base``, ``step``, ``validation``."""
+    """Return the tasks of one seed: ``settings`` name data, rows (or None), base, step, test, validation."""
     X, y = _read(settings["data"], seed, context)
     if settings["rows"] is not None and settings["rows"] < len(y):
         chosen = np.random.default_rng(derive_seed(seed, "rows")).permutation(len(y))[: settings["rows"]]
@@ -86,8 +86,8 @@ def blobs(seed: int, *, classes: int = 8, rows: int = 60, width: int = 6) -> tup
 def picture_net(name: str, shape: tuple[int, ...], width: int, *, seed: int) -> nn.Module:
     """Return the network of pictures of ``shape``.
 
-    ``"resnet18"`` has a stem of 3 x 3 (width 512); ``"flat"`` is a perceptron with 256 hidden units on the pixels; others
-    are named ones.
+    ``"resnet18"`` has a stem of 3 x 3 (width 512); ``"flat"`` is a perceptron with 256 hidden units on the pixels; the
+    others are named ones.
     """
     if name not in {"resnet18", "flat"}:
         return named_net(name, shape, width, seed=seed)

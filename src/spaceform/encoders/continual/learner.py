@@ -27,14 +27,14 @@ class AbstractContinualLearner(nn.Module, ABC):
     Classes are numbered 0, 1, 2, ... in their order of arrival. A task is ``start_task(inputs, codes, steps=...)`` with
     its rows, ``observe(inputs, codes)`` once for each batch, ``steps`` times, and ``end_task(inputs, codes)``. Between
     tasks ``state_dict`` is everything; within a task :meth:`snapshot` adds the optimiser. A learner that loads what
-    another saved goes on as that one would have, to the last bit: each step draws from a generator of (seed, task, step).
+    another saved goes on as that one would have, to the last bit: a step draws from a generator of (seed, task, step).
 
     When torch.distributed runs, each rank gives its part of the rows; losses are those of the whole batch and gradients
     are averaged, so that all ranks hold the learner of one process (batch normalization apart).
 
     A subclass sets its growing parts as modules and defines ``_begin`` (a task's new parts), ``_new_optimizer``,
     ``_loss`` and ``_answers``; it may extend ``_finish`` and ``_rates``. ``_teacher_parts`` are copied, frozen, into
-    ``teacher`` when a task ends. Parameters: ``net`` from inputs to features ``(B, width)``, which passes through a ReLU
+    ``teacher`` when a task ends. Parameters: ``net`` from inputs to features ``(B, width)``, which pass a ReLU
     first; ``width``; ``seed``.
     """
 
@@ -100,8 +100,8 @@ class AbstractContinualLearner(nn.Module, ABC):
     def observe(self, inputs: torch.Tensor, codes: torch.Tensor) -> dict[str, float]:
         """Take one step on a batch ``(B, ...)`` of this task and return its figures, ``"loss"`` among them.
 
-        Raises ``InputError`` outside a task, after its last step, for no rows, rows of other classes, and a loss that is
-        not finite.
+        Raises ``InputError`` outside a task, after its last step, for no rows, rows of other classes, and a loss that
+        is not finite.
         """
         if self.optimizer is None or self.step >= self.steps:
             raise InputError("observe", got=f"step {self.step} of {self.steps}", expected="a step of a started task")

@@ -19,8 +19,8 @@ class PrototypeMemory(nn.Module):
     """Running statistics of classes 0 to C - 1 over rows of ``width`` dimensions: all that is stored of old classes.
 
     Batches are merged by the rule of Chan, Golub and LeVeque (1979), in float64, so that neither the order nor the cut
-    into batches matters beyond rounding. When torch.distributed runs, :meth:`update` merges the statistics of all ranks,
-    which must call it together: every rank then holds those of one process that saw all rows.
+    into batches matters beyond rounding. When torch.distributed runs, :meth:`update` merges the statistics of all
+    ranks, which must call it together: every rank then holds those of one process that saw all rows.
 
     ``means (C, width)`` and ``variances (C, width)`` (population) float64, ``counts (C,)``. Everything is in
     ``state_dict``; loading resizes. Raises ``InputError`` for other widths, labels that are no integers >= 0, no rows,

@@ -18,7 +18,7 @@ AXES = ("samples", "prototypes")
 def feature_distillation(embeddings: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Return ``|F - F_old|``, the Frobenius norm over the whole batch ``(B, d)``, as PASS and NAPA-VQ have it.
 
-    It grows with the root of B, so its weight belongs to a batch size. The gradient is 0 where the two are equal. O(B d).
+    It grows with the root of B, so its weight belongs to a batch size. The gradient is 0 where both are equal. O(B d).
     """
     if embeddings.shape != teacher.shape or embeddings.ndim != 2:
         got = f"{tuple(embeddings.shape)} and {tuple(teacher.shape)}"
@@ -67,9 +67,9 @@ class RelationDistillationLoss(nn.Module):
     """Keeps the relations of the prototypes of old classes to new rows, while both move: PRD's distillation.
 
     Two readings of the paper. ``axis="samples"`` (its text): for each old class c the softmax over the batch of
-    ``cos(theta_c, f_i) / T``, old to new; the mean over classes of KL(old || new). The cosines are bounded, so with T = 1
+    ``cos(theta_c, f_i) / T``, old to new; the mean over classes of KL(old || new). The cosines are bounded: with T = 1
     the softmax is nearly flat. ``axis="prototypes"`` (the released code): for each row the softmax of
-    ``f_i . theta_c / |theta_c| / T`` over the classes of each earlier task; the mean over rows of KL(old || new), summed
+    ``f_i . theta_c / |theta_c| / T`` over the classes of each earlier task; the mean over rows of KL, summed
     over tasks. A task of one class has a constant softmax and keeps nothing.
 
     Parameters: ``axis``; ``temperature`` T (1, the released setting); ``normalize`` features: None is what each reading

@@ -15,7 +15,7 @@ from spaceform.errors import InputError
 class NAVQLoss(nn.Module):
     """Neighbour-aware vector quantization, the mean over rows of ``relu(d+ - d-)``.
 
-    With squared Euclidean distances, ``d+`` that to the vector of the row's class y, and ``d-`` the mean of those to the
+    With squared Euclidean distances, ``d+`` is that to the vector of the row's class y, ``d-`` the mean of those to the
     classes with an edge to y (never y itself), weighted by ``w_j = exp(-sharpness d_j) / sum``, through which no
     gradient goes. A class without neighbours has ``d- = 0``: its rows are drawn to it without end.
 

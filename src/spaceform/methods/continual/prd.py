@@ -1,4 +1,4 @@
-"""PRD: contrastive features, one prototype per class, and distilled relations of old prototypes to new rows (ICML 2023)."""
+"""PRD: contrastive features, one prototype per class, distilled relations of old prototypes to new rows (ICML 2023)."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class PRDLearner(AbstractContinualLearner):
         T / 0.07 SupCon(z; T) + prototype_weight mean(1 - cos(theta_y, stop f))
         + distill_weight RelationDistillation(f, theta_old; f_teacher, theta_teacher)          from the second task on.
 
-    The second term moves prototypes of the task's classes only; the third moves the network and the old prototypes, which
-    so follow its drift. ``moves`` restricts the third to "features" or "prototypes". The teacher answers in evaluation
-    mode, or with the batch's statistics (``teacher_bn="batch"``, the released code). Prototypes and network have SGD, of
-    momentum 0 and 0.9; the optimiser is made anew for each task.
+    The second term moves prototypes of the task's classes only; the third the network and the old prototypes, which so
+    follow its drift. ``moves`` restricts the third to "features" or "prototypes". The teacher answers in evaluation
+    mode, or with the batch's statistics (``teacher_bn="batch"``, the released code). Prototypes and network have SGD
+    of momentum 0 and 0.9; the optimiser is made anew for each task.
 
     Parameters beyond those of :class:`PRDClassifier`: ``prototype_rate`` (None: that of the network). Views of vectors
     are rows plus noise in units of the first task's deviations, those of pictures
@@ -159,19 +159,19 @@ class PRDClassifier(AbstractContinualClassifier):
     """Classes that arrive in tasks, by contrastive features and prototypes that follow their drift; no old row is kept.
 
     The loss is that of :class:`PRDLearner`; a row gets the class whose prototype has the largest cosine with its
-    features, among all seen or, with ``predict(X, task=...)``, among those of one task. ``fit`` learns a first task, each
-    ``partial_fit`` one more.
+    features, among all seen or, with ``predict(X, task=...)``, among those of one task. ``fit`` learns a first task,
+    each ``partial_fit`` one more.
 
     Parameters
     ----------
     embedding_dim : dimensions of the features, 512 in the paper (ResNet-18). net : see
         :class:`~spaceform.encoders.continual.classifier.AbstractContinualClassifier`; its output passes a ReLU.
     prototype_weight : of the attraction of prototypes (2). distill_weight : of the distilled relations (4).
-    axis : "prototypes", softmax over the classes of a task, as in the released code; "samples", over the batch, as in the
-        text, which wants a ``distill_temperature`` near 0.05.
+    axis : "prototypes", softmax over the classes of a task, as in the released code; "samples", over the batch, as in
+        the text, which wants a ``distill_temperature`` near 0.05.
     distill_temperature : 1. temperature : of the contrastive loss (0.1).
     noise : deviation of the noise in the views of vectors, in units of the first task's columns; pictures are moved.
-    epochs : of the first task (220) and of each later one (100). learning_rates : of network and prototypes (0.01 both).
+    epochs : of the first task (220) and of each later one (100). learning_rates : of network and prototypes (0.01).
     batch_size : 128, before the two views. random_state : seed, an integer.
 
     Attributes
