@@ -116,7 +116,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
     tasks = context.shared(("tasks", world), partial(_tasks, own, seed, context))
     with one_thread() if world == "table" else nullcontext():
         found = run_stream(
-            partial(make_learner, arm, tasks.X.shape[1:], own, settings["weights"], seed),
+            partial(make_learner, arm, tasks.X.shape[1:], own, settings["weights"], seed=seed),
             tasks.X,
             tasks.y,
             tasks.stream,
@@ -142,7 +142,7 @@ def mechanism(record: Record) -> None:
 
 
 def make_learner(
-    arm: str, shape: tuple[int, ...], own: Mapping[str, Any], weights: Mapping[str, float], seed: int
+    arm: str, shape: tuple[int, ...], own: Mapping[str, Any], weights: Mapping[str, float], *, seed: int
 ) -> AbstractContinualLearner:
     """Return the learner of an arm; the networks of a seed start alike."""
     width = own["width"]
