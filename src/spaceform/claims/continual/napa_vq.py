@@ -42,7 +42,16 @@ ARMS = {
 _TABLE = {"test": 0.25, "validation": 0.1, "batch_size": 64, "k": 5, "width": 128, "later": 0.1}
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
-        "table": {**_TABLE, "data": "blobs", "rows": None, "base": 4, "step": 2, "epochs": [6, 6], "width": 32},
+        "table": {
+            **_TABLE,
+            "data": "blobs",
+            "rows": None,
+            "base": 4,
+            "step": 2,
+            "epochs": [16, 8],
+            "batch_size": 32,
+            "width": 32,
+        },
         "pictures": {
             **_TABLE,
             "data": "small-digits",
@@ -57,7 +66,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "part": "test",
     },
     "laptop": {
-        "table": {**_TABLE, "data": "letter", "rows": 3000, "base": 11, "step": 3, "epochs": [15, 10]},
+        "table": {**_TABLE, "data": "letter", "rows": 6000, "base": 11, "step": 3, "epochs": [15, 10]},
         "pictures": {
             **_TABLE,
             "data": "mnist-5k",

@@ -35,7 +35,7 @@ ARMS = {
 
 _LAPTOP: dict[str, Any] = {
     "data": "mnist-5k",
-    "rows": 2500,
+    "rows": None,
     "base": 2,
     "step": 2,
     "test": 0.2,
@@ -43,8 +43,8 @@ _LAPTOP: dict[str, Any] = {
     "part": "test",
     "net": "flat",
     "width": 128,
-    "epochs": [20, 10],
-    "batch_size": 64,
+    "epochs": [30, 15],
+    "batch_size": 128,
     "rates": [0.01, 0.05],
     "lwf_weight": 1.0,
     "later": 0.1,
@@ -63,8 +63,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "paper": {
         **_LAPTOP,
         "data": "cifar-100",
-        "rows": None,
-        "batch_size": 128,
         "base": 5,
         "step": 5,
         "net": "resnet18",
