@@ -37,8 +37,10 @@ def test_the_papers_scale_reads_its_layout(tmp_path):
     rng = np.random.default_rng(0)
     for split, n in (("train", 24), ("test", 12)):
         records = rng.integers(0, 256, (n, 3074), dtype=np.uint8)
-        records[:, 1] = np.arange(n) % 6
+        records[:, 0], records[:, 1] = 0, np.arange(n) % 6
         records.tofile(tmp_path / f"{split}.bin")
+    for name, count in (("fine", 100), ("coarse", 20)):
+        (tmp_path / f"{name}_label_names.txt").write_text("".join(f"class_{i}\n" for i in range(count)))
     settings = dict(napa_vq.SETTINGS["paper"])
     assert settings["pictures"]["net"] == "resnet18"
     tiny = {"base": 4, "step": 2, "epochs": [1, 1], "net": "conv:0.25", "width": 8}
