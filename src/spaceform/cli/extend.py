@@ -26,7 +26,7 @@ def extend(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Learn the new classes without the old rows, append the new rows, and say what was forgotten."""
-    from spaceform.workflows.extend import extend as run
+    from spaceform.workflows.extending.extend import extend as run
 
     with progress_bar() as progress:
         result = run(

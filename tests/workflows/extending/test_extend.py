@@ -8,7 +8,7 @@ import pytest
 from spaceform.claims.continual.streams import blobs
 from spaceform.errors import InputError
 from spaceform.space import Space
-from spaceform.workflows.extend import extend
+from spaceform.workflows.extending.extend import extend
 
 X, Y = blobs(0, classes=6, rows=20)
 NAMES = np.array(list("abcdef"))[Y]
