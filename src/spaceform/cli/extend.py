@@ -42,7 +42,10 @@ def extend(
     if as_json:
         print_json(result.to_dict())
         return
-    rows = [(f"task {task}", *pair) for task, pair in enumerate(zip(result.before, result.after, strict=True))]
+    rows: list[tuple[str, float | None, float]] = [
+        (f"task {task}", before, after)
+        for task, (before, after) in enumerate(zip(result.before, result.after, strict=True))
+    ]
     rows.append((f"task {result.task}, new", None, result.new_accuracy))
     print_table("Accuracy on held-out rows, among all classes known", ("classes of", "before", "after"), rows)
     forgotten, shown = result.figures["forgetting"], ", ".join(result.classes[:8])
