@@ -3,7 +3,7 @@
 import torch
 
 from spaceform.rng import torch_generator
-from spaceform.training.augment import flipped_crops, jitter
+from spaceform.training.augment import flipped_crops, jitter, wobble
 
 
 def pictures():
@@ -51,3 +51,13 @@ def test_crops_are_straight_parts_of_the_picture_flipped_in_half_of_the_cases():
     assert ratios.min() > 0.7
     assert ratios.max() < 1.4
     assert torch.equal(crops, flipped_crops(ramps.expand(400, 2, 60, 60), torch_generator(0), size=20))
+
+
+def test_wobbled_pictures_stay_in_range_and_depend_on_the_generator():
+    pictures = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    moved, again, other = (wobble(pictures, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(moved, again)
+    assert not torch.equal(moved, other)
+    assert (moved.min() >= 0) & (moved.max() <= 1)
+    flat = torch.full((2, 3, 8, 8), 0.3)
+    torch.testing.assert_close(wobble(flat, torch.Generator().manual_seed(0)), flat)

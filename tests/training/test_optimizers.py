@@ -1,10 +1,12 @@
 """Optimisers by name: the rates over the steps, groups with their own, and what is refused."""
 
+import copy
+
 import pytest
 import torch
 
 from spaceform.errors import InputError
-from spaceform.training.optimizers import make_optimizer, warmup_cosine
+from spaceform.training.optimizers import JointOptimizer, make_optimizer, warmup_cosine
 
 
 def rates(name, groups, *, rate, steps):
@@ -56,3 +58,32 @@ def test_warmup_cosine_rises_and_falls():
 def test_warmup_cosine_refuses_what_makes_no_sense(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         warmup_cosine(0, **({"warmup": 1, "total": 5, "rate": 1.0, "lowest": 0.0} | wrong))
+
+
+def test_parts_of_a_joint_optimiser_step_as_they_would_alone_and_are_saved():
+    def parts(values):
+        return torch.optim.Adam([values[0]], lr=0.1), torch.optim.SGD([values[1]], lr=5.0, momentum=0.9)
+
+    def step(values, optimizers):
+        for value in values:
+            value.grad = torch.ones_like(value) * value.detach()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    first, second, third = ([torch.nn.Parameter(torch.tensor([float(i + 1)])) for i in range(2)] for _ in range(3))
+    alone, joint = parts(first), JointOptimizer(*parts(second))
+    step(first, alone)
+    step(second, [joint])
+    resumed = JointOptimizer(*parts(third))
+    for mine, theirs in zip(third, second, strict=True):
+        mine.data.copy_(theirs.data)
+    resumed.load_state_dict(copy.deepcopy(joint.state_dict()))
+    for group in (alone[1].param_groups[0], joint.param_groups[1], resumed.param_groups[1]):
+        group["lr"] = 0.5
+    for values, optimizers in ((first, alone), (second, [joint]), (third, [resumed])):
+        step(values, optimizers)
+    assert [value.item() for value in first] == [value.item() for value in second] == [value.item() for value in third]
+    with pytest.raises(InputError, match="parts"):
+        JointOptimizer()
+    with pytest.raises(InputError, match="closure"):
+        joint.step(lambda: 0.0)

@@ -37,6 +37,7 @@ ORDER = (
     "discover",
     "train",
     "distill",
+    "extend",
     "search",
     "serve",
     "report",

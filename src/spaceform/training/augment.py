@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from spaceform.checks import check_integer
+from spaceform.errors import InputError
 
 TURN, GROW, SHIFT, TINT = 0.2, 0.15, 0.1, 0.3
 """At most 0.2 rad of rotation, 15% of scale, a shift of 5% of the side (0.1 grid units), 30% of each colour."""
@@ -33,6 +34,36 @@ def jitter(pictures: torch.Tensor, generator: torch.Generator, *, of: tuple[int,
     dark = functional.grid_sample(1 - pictures, grid, align_corners=False)
     tint = 1 + draws[:, 4:, None, None].to(pictures) * TINT
     return (1 - dark * tint).clamp(0, 1)
+
+
+def wobble(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return float pictures ``(B, C, h, w)``, each turned, scaled and shifted a little by its own draws.
+
+    At most 14 degrees, 10% of scale and 6% of the side, as for handwriting; what comes in from outside repeats the
+    edge, whatever its colour. A pure function of its arguments. O(pixels).
+    """
+    draws = torch.rand(len(pictures), 4, generator=generator) * 2 - 1
+    angle, scale = draws[:, 0] * math.radians(14), 1 + draws[:, 1] * 0.1
+    maps = torch.zeros(len(pictures), 2, 3)
+    maps[:, 0, 0] = maps[:, 1, 1] = angle.cos() * scale
+    maps[:, 1, 0] = angle.sin() * scale
+    maps[:, 0, 1] = -maps[:, 1, 0]
+    maps[:, :, 2] = draws[:, 2:] * 0.125
+    grid = functional.affine_grid(maps.to(pictures), list(pictures.shape), align_corners=False)
+    return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def quarter_turns(pictures: torch.Tensor, labels: torch.Tensor, *, turns: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return every picture ``(B, C, s, s)`` turned by 0, 90, ... degrees, and labels ``y -> turns * y + k``.
+
+    The label augmentation of PASS and NAPA-VQ: a picture and its turns are of different classes. Ordered by turn, then
+    by row: ``(turns B, C, s, s)`` and ``(turns B,)``; ``turns`` 1 to 4. O(pixels).
+    """
+    check_integer(turns, "turns", low=1, high=4)
+    if pictures.ndim != 4 or pictures.shape[2] != pictures.shape[3]:
+        raise InputError("pictures", got=f"shape {tuple(pictures.shape)}", expected="square pictures (B, C, s, s)")
+    turned = torch.cat([pictures.rot90(k, (2, 3)) for k in range(turns)])
+    return turned, torch.cat([labels * turns + k for k in range(turns)])
 
 
 def flipped_crops(pictures: torch.Tensor, generator: torch.Generator, *, size: int) -> torch.Tensor:

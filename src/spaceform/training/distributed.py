@@ -51,6 +51,26 @@ def from_first(values: Sequence[float]) -> list[float]:
     return found
 
 
+def average_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Let every step of ``optimizer`` first average its gradients over processes, as ``DistributedDataParallel`` does.
+
+    With losses of the whole batch (:func:`gather_with_grad`) parameters then move as in one process. A parameter
+    without gradient counts as 0. Outside a process group nothing changes.
+    """
+    if world_size() == 1:
+        return
+
+    def average(joint: torch.optim.Optimizer, *_: object) -> None:
+        for group in joint.param_groups:
+            for value in group["params"]:
+                if value.grad is None:
+                    value.grad = torch.zeros_like(value)
+                dist.all_reduce(value.grad)
+                value.grad /= world_size()
+
+    optimizer.register_step_pre_hook(average)
+
+
 def is_first() -> bool:
     """Return whether this is the first process, or the only one."""
     return world_size() == 1 or dist.get_rank() == 0

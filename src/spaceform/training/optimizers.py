@@ -50,3 +50,36 @@ def warmup_cosine(step: float, *, warmup: float, total: float, rate: float, lowe
     if step < rise:
         return low + (top - low) * step / rise
     return low + (top - low) * (1 + math.cos(math.pi * min(1.0, (step - rise) / (end - rise)))) / 2
+
+
+class JointOptimizer(torch.optim.Optimizer):
+    """Several optimisers that step together, each with parameters of its own: Adam for a network, SGD for its vectors.
+
+    ``param_groups`` are those of all parts, in order, so that a rate set there is seen by the part; ``state_dict``
+    holds the parts'. Raises ``InputError`` for fewer than one part.
+    """
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        if not parts:
+            raise InputError("parts", got="none", expected="at least one optimiser")
+        self.parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Let every part take its step. Raises ``InputError`` for a closure, which no two parts can share."""
+        if closure is not None:
+            raise InputError(
+                "closure", got="a closure", expected="None: the parts step on the gradients that are there"
+            )
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of the parts, by number."""
+        return {str(number): part.state_dict() for number, part in enumerate(self.parts)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        for number, part in enumerate(self.parts):
+            part.load_state_dict(state_dict[str(number)])
+        self.param_groups = [group for part in self.parts for group in part.param_groups]

@@ -1,0 +1,1 @@
+"""Learners of classes that arrive in tasks: the stateful contract, the estimator around it, and streams of tasks."""

@@ -1,0 +1,1 @@
+"""Methods for classes that arrive over time, without memory of old rows."""

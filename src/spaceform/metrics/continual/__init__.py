@@ -1,0 +1,1 @@
+"""What classifiers forget, and still learn, when their classes arrive in tasks."""

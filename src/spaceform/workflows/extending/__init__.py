@@ -1,0 +1,1 @@
+"""Adding classes to a Space: the learner in its folder, the stream of tasks, what is forgotten."""
