@@ -25,7 +25,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import spaceform
-from spaceform.cli.output import print_error, print_warning
+from spaceform.cli.console.output import print_error, print_warning
 from spaceform.errors import SpaceformError
 
 ORDER = (

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spaceform.cli.output import WIDE, is_terminal, print_json, print_line, print_table, print_warning
+from spaceform.cli.console.output import WIDE, is_terminal, print_json, print_line, print_table, print_warning
 from spaceform.errors import InputError
 from spaceform.papers import PURPOSES, Paper, Published, Status, all_papers, read_outcome, search, status
 

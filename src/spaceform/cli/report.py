@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from spaceform.cli.output import print_json, print_line
-from spaceform.cli.progress import progress_bar
+from spaceform.cli.console.output import print_json, print_line
+from spaceform.cli.console.progress import progress_bar
 
 
 def report(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spaceform.cli.output import print_json, print_table
-from spaceform.cli.progress import progress_bar
+from spaceform.cli.console.output import print_json, print_table
+from spaceform.cli.console.progress import progress_bar
 from spaceform.errors import InputError, SpaceformError
 
 if TYPE_CHECKING:

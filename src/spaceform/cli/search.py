@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spaceform.cli.output import format_cell, print_json, print_line, print_table
+from spaceform.cli.console.output import format_cell, print_json, print_line, print_table
 from spaceform.errors import InputError
 
 if TYPE_CHECKING:

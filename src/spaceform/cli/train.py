@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spaceform.checks import require
-from spaceform.cli.output import print_error, print_json, print_line, print_table
-from spaceform.cli.progress import progress_bar
+from spaceform.cli.console.output import print_error, print_json, print_line, print_table
+from spaceform.cli.console.progress import progress_bar
 from spaceform.errors import InputError
 from spaceform.types import Progress
 

@@ -117,7 +117,7 @@ def run(arm: str, seed: int, settings: Mapping[str, Any], context: Context) -> d
 
 
 def mechanism(record: Record) -> None:
-    """Assert that relations keep old prototypes where their classes are, and that old tasks are forgotten less for it."""
+    """Assert that relations keep old prototypes where their classes are, and old tasks are forgotten less for it."""
     figures = record.figures()
     means = {
         arm: {

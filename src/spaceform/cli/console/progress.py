@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from spaceform.cli.output import is_terminal
+from spaceform.cli.console.output import is_terminal
 from spaceform.types import Progress
 
 EVERY = 10.0

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from spaceform.cli.progress import Lines, format_figures, format_seconds, progress_bar
+from spaceform.cli.console.progress import Lines, format_figures, format_seconds, progress_bar
 
 
 class Clock:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from spaceform.cli import output
+from spaceform.cli.console import output
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,1 @@
+"""What every command prints with: tables, JSON, errors, progress bars."""
