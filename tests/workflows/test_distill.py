@@ -157,6 +157,14 @@ def test_the_pictures_of_a_space_are_seen(tmp_path):
         distill(space, options={"net": "mlp"})
 
 
+def test_a_teacher_that_knows_no_more_than_the_student_is_named(spaces):
+    teacher, inputs = spaces
+    blind = teacher.with_vectors(np.random.default_rng(0).normal(size=(180, 16)))
+    result = distill(blind, inputs=inputs, options=FAST)
+    assert "there is little to teach" in result.notes[-1]
+    assert result.figures["teacher"]["accuracy"] < result.figures["labels alone"]["accuracy"]
+
+
 def test_nothing_held_back_measures_nothing(spaces):
     result = distill(spaces[0], inputs=spaces[1], options=FAST, held_out=0)
     assert (result.figures, result.gains, result.sentence) == ({}, {}, "")

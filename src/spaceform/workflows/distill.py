@@ -170,7 +170,7 @@ class _Run:
             sentence=sentence(figures, gains, method=method, rows=len(self.rows["test"])) if figures else "",
             curves=found,
             options=self._options(k),
-            notes=(*material.notes, *notes, *told, *stops),
+            notes=(*material.notes, *notes, *told, *stops, *_warned(figures)),
             seconds=round(time.monotonic() - begun, 1),
             space=space,
         )
@@ -278,6 +278,13 @@ def _rows(material: Material, held_out: float, seed: int) -> tuple[dict[str, Int
         notes = ("the teacher's encoder was trained on some of the test rows: its own figure is too good",)
     drawn = draw_distillation(y, validation=held_out / 2, test=held_out, seed=seed)
     return {"train": drawn.transfer, "validation": drawn.validation, "test": drawn.test}, notes
+
+
+def _warned(figures: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    """Say so when the teacher knows no more than the student finds out by itself."""
+    if ALONE not in figures or figures[TEACHER]["accuracy"] > figures[ALONE]["accuracy"]:
+        return ()
+    return ("the same network on labels alone is right as often as the teacher: there is little to teach",)
 
 
 def _renamed(progress: Progress, prefix: str) -> Progress:
