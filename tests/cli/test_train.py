@@ -121,7 +121,7 @@ def test_an_interrupt_says_that_the_work_is_kept(images, tmp_path, capsys, monke
         (["proxy-anchor", "--net", "conv", "-p", "net=mlp"], "one of the two"),
         (["proxy-anchor", "--devices", "0"], "devices"),
         (["proxy-anchor", "--devices", "4096"], "this machine has"),
-        (["facenet", "--devices", "2"], "devices"),
+        (["hydra", "--devices", "2"], "devices"),
         (["proxy-anchor", "--patience", "0"], "patience"),
         (["proxy-anchor", "--held-out", "2"], "held_out"),
     ],

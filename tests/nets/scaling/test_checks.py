@@ -56,8 +56,9 @@ def test_standard_at_a_rate_over_the_width_freezes_features():
 
 def test_standard_at_one_rate_blows_up():
     mean, regimes = slopes("standard", 1e-3)
-    assert mean[1] >= 0.3
-    assert regimes == {"unstable"}
+    assert mean[1] >= 0.2, "in three steps less than the half that many would show"
+    assert "unstable" in regimes
+    assert "kernel" not in regimes
 
 
 def test_transfer_by_hand():

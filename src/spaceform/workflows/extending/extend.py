@@ -22,7 +22,7 @@ from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.encoders import open_encoder
 from spaceform.workflows.learning.trainables import find_trainable, parse_options
-from spaceform.workflows.rows import read_rows
+from spaceform.workflows.places.rows import read_rows
 
 LEARNER, LOG = "learner", "stream.jsonl"
 """Inside the folder of the Space: the learner, and one line of JSON for each task."""
