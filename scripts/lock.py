@@ -3,7 +3,8 @@
     .venv/bin/python scripts/lock.py            write the lock
     .venv/bin/python scripts/lock.py --check    fail when the lock misses or contradicts a dependency of pyproject.toml
 
-The closure is taken for every Python in ``PYTHONS``; a package that only some of them need gets a marker. Packages
+The closure is taken for every Python in ``PYTHONS``, from its first patch release on, which distributions may still
+ship; a package that only some of them need gets a marker. Packages
 that only another platform needs (GPU libraries of torch, say) are left to pip, which resolves them beside the pins.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -76,6 +78,10 @@ def closure(python: str) -> dict[str, str]:
             if requirement.marker is None:
                 raise SystemExit(f"{name} is not installed here: pip install -e '.[test]' first") from None
             continue
+        first = f"{python}.0"
+        if not SpecifierSet(found.metadata["Requires-Python"] or "").contains(first):
+            wanted = found.metadata["Requires-Python"]
+            raise SystemExit(f"{name} {found.version} wants Python {wanted}: install one that takes {first}, too")
         pinned[name] = Version(found.version).public
         for text in found.requires or ():
             needed = Requirement(text)
