@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import final
 
 import torch
-from torch import distributed, nn
+from torch import nn
 
 from spaceform.checks import check_integer
 from spaceform.errors import InputError
+from spaceform.ops.ranks.rows import gather as gather_rows
 
 
 @final
@@ -62,7 +63,7 @@ class MemoryBank(nn.Module):
             raise InputError("labels", got=f"{labels.dtype} {tuple(labels.shape)}", expected="one integer per row")
         vectors, classes = embeddings.detach().to(self._vectors), labels.to(self._labels)
         if gather:
-            vectors, classes = _gathered(vectors), _gathered(classes)
+            vectors, classes = gather_rows(vectors), gather_rows(classes)
         seen, count = int(self._seen), len(classes)
         vectors, classes = vectors[-self.rows :], classes[-self.rows :]
         places = torch.arange(seen + count - len(classes), seen + count, device=classes.device) % self.rows
@@ -78,18 +79,3 @@ class MemoryBank(nn.Module):
     def extra_repr(self) -> str:
         """Return the size, for ``repr``."""
         return f"rows={self.rows}, width={self.width}"
-
-
-def _gathered(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the rows of all ranks, which may have different numbers of them, in the order of the ranks."""
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-        return tensor
-    world = distributed.get_world_size()
-    count = torch.tensor([len(tensor)], device=tensor.device)
-    counts = [torch.zeros_like(count) for _ in range(world)]
-    distributed.all_gather(counts, count)
-    longest = int(torch.cat(counts).max())
-    padded = torch.cat([tensor, tensor.new_zeros(longest - len(tensor), *tensor.shape[1:])])
-    parts = [torch.empty_like(padded) for _ in range(world)]
-    distributed.all_gather(parts, padded)
-    return torch.cat([part[: int(n)] for part, n in zip(parts, counts, strict=True)])

@@ -8,12 +8,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from spaceform.errors import InputError
+from spaceform.ops.ranks.rows import gather, rows_of_ranks, world_size
 
-
-def world_size() -> int:
-    """Return the number of processes: 1 outside a process group."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+__all__ = ["average_gradients", "from_first", "gather", "gather_with_grad", "is_first", "world_size"]
 
 
 def gather_with_grad(rows: torch.Tensor) -> torch.Tensor:
@@ -30,14 +27,6 @@ def gather_with_grad(rows: torch.Tensor) -> torch.Tensor:
         return rows
     gathered: torch.Tensor = _Gather.apply(rows)
     return gathered
-
-
-def gather(rows: torch.Tensor) -> torch.Tensor:
-    """Return the rows of all processes without a gradient, such as labels ``(B,)``; see :func:`gather_with_grad`."""
-    if world_size() == 1:
-        return rows
-    parts, _ = _all_rows(rows.detach())
-    return torch.cat(parts)
 
 
 def from_first(values: Sequence[float]) -> list[float]:
@@ -79,7 +68,8 @@ def is_first() -> bool:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor) -> torch.Tensor:
-        parts, ctx.counts = _all_rows(rows)
+        parts = rows_of_ranks(rows)
+        ctx.counts = [len(part) for part in parts]
         return torch.cat(parts)
 
     @staticmethod
@@ -89,21 +79,3 @@ class _Gather(torch.autograd.Function):
         dist.all_reduce(summed)
         first = sum(ctx.counts[: dist.get_rank()])
         return summed[first : first + ctx.counts[dist.get_rank()]]
-
-
-def _all_rows(rows: torch.Tensor) -> tuple[list[torch.Tensor], list[int]]:
-    """Return the rows of each rank and their numbers; shorter ranks are padded on the way."""
-    width = rows[0].numel() if len(rows) else -1
-    mine = torch.tensor([len(rows), width, rows.element_size()], device=rows.device)
-    shapes = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(shapes, mine)
-    counts = [int(shape[0]) for shape in shapes]
-    kinds = {(int(shape[1]), int(shape[2])) for shape in shapes if int(shape[0])}
-    if len(kinds) > 1:
-        raise InputError("rows", got=f"widths and bytes {sorted(kinds)} on the ranks", expected="the same on all")
-    longest = max(counts)
-    padded = rows.new_zeros(longest, *rows.shape[1:])
-    padded[: len(rows)] = rows
-    parts = [torch.empty_like(padded) for _ in counts]
-    dist.all_gather(parts, padded)
-    return [part[:count] for part, count in zip(parts, counts, strict=True)], counts

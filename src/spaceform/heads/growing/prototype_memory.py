@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, final
 
 import torch
-from torch import distributed, nn
+from torch import nn
 
 from spaceform.checks import check_integer
 from spaceform.errors import InputError
 from spaceform.heads.growing.state import resize_to
+from spaceform.ops.ranks.rows import rows_of_ranks, world_size
 
 _GROWING = ("counts", "means", "squares")
 
@@ -74,7 +75,7 @@ class PrototypeMemory(nn.Module):
             raise InputError("labels", got=f"{labels.dtype} {tuple(labels.shape)}", expected="an integer >= 0 per row")
         if not torch.isfinite(embeddings).all():
             raise InputError("embeddings", got="NaN or an infinity", expected="finite values")
-        if not len(labels) and _world() == 1:
+        if not len(labels) and world_size() == 1:
             raise InputError("embeddings", got="no rows", expected="at least one row")
         rows = embeddings.to(self.means)
         size = max(len(self), int(labels.max()) + 1 if len(labels) else 0)
@@ -82,8 +83,9 @@ class PrototypeMemory(nn.Module):
         sums = rows.new_zeros(size, self.width).index_add(0, labels, rows)
         means = sums / counts.clamp(min=1)[:, None].to(sums)
         squares = rows.new_zeros(size, self.width).index_add(0, labels, (rows - means[labels]).square())
-        for part in _of_all_ranks(counts, means, squares):
-            self._merge(*part)
+        # one matrix, so that counts, means and squares of every rank come together, of as many classes as it has
+        for part in rows_of_ranks(torch.cat([counts[:, None].to(means), means, squares], dim=1)):
+            self._merge(part[:, 0].round().to(torch.int64), *part[:, 1:].split(self.width, dim=1))
 
     @torch.no_grad()
     def forget(self, first: int) -> None:
@@ -108,25 +110,3 @@ class PrototypeMemory(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         resize_to(self, state_dict, prefix, _GROWING)
         super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-Part = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-def _world() -> int:
-    running = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if running else 1
-
-
-def _of_all_ranks(counts: torch.Tensor, means: torch.Tensor, squares: torch.Tensor) -> list[Part]:
-    """Return the statistics of each rank in their order, brought to the number of classes of the largest."""
-    if _world() == 1:
-        return [(counts, means, squares)]
-    size = torch.tensor([len(counts)], device=counts.device)
-    distributed.all_reduce(size, op=distributed.ReduceOp.MAX)
-    mine = torch.zeros(int(size), 1 + 2 * means.shape[1], dtype=means.dtype, device=means.device)
-    mine[: len(counts)] = torch.cat([counts[:, None].to(means), means, squares], dim=1)
-    parts = [torch.empty_like(mine) for _ in range(_world())]
-    distributed.all_gather(parts, mine)
-    width = means.shape[1]
-    return [(part[:, 0].round().to(torch.int64), part[:, 1 : 1 + width], part[:, 1 + width :]) for part in parts]

@@ -9,6 +9,7 @@ from torch import distributed
 
 from spaceform.checks import check_integer, check_real
 from spaceform.errors import InputError
+from spaceform.ops.ranks.rows import world_size
 
 
 @torch.no_grad()
@@ -38,7 +39,7 @@ def sinkhorn(
     if not torch.isfinite(logits).all():
         raise InputError("logits", got="NaN or an infinity", expected="finite values")
     plan = (logits if logits.dtype == torch.float64 else logits.float()) / scale
-    together = all_ranks and distributed.is_available() and distributed.is_initialized()
+    together = all_ranks and world_size() > 1
     for _ in range(n_rounds):
         plan = plan - _class_sums(plan, together)
         plan = plan - plan.logsumexp(-1, keepdim=True)
