@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from spaceform.checks import check_integer, check_partial_labels
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
+from spaceform.samplers.class_rows import rows_by_class
 from spaceform.samplers.episodes import Episode
 from spaceform.types import IntArray
 
@@ -125,5 +126,5 @@ def _both(value: int | Sequence[int], name: str) -> tuple[int, int]:
 
 
 def _pool(y: IntArray, inside: np.ndarray, shots: int, queries: int) -> _Pool:
-    groups = {int(label): np.flatnonzero(inside & (y == label)) for label in np.unique(y[inside & (y >= 0)])}
+    groups = {int(y[rows[0]]): rows for rows in rows_by_class(np.where(inside, y, -1))}
     return _Pool({label: rows for label, rows in groups.items() if len(rows) >= shots + queries}, shots, queries)

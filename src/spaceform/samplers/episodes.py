@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from spaceform.checks import check_integer, check_partial_labels
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
+from spaceform.samplers.class_rows import rows_by_class
 from spaceform.types import IntArray
 
 
@@ -76,9 +77,7 @@ class EpisodeSampler:
         self.seed = check_integer(seed, "seed", low=0)
         self.world_size = check_integer(world_size, "world_size", low=1)
         self.rank = check_integer(rank, "rank", low=0, high=world_size - 1)
-        order = np.argsort(y, kind="stable")[np.count_nonzero(y < 0) :]
-        groups = np.split(order, np.flatnonzero(np.diff(y[order])) + 1)
-        self._groups = [rows for rows in groups if len(rows) >= n_shot + n_query]
+        self._groups = [rows for rows in rows_by_class(y) if len(rows) >= n_shot + n_query]
         self._classes = np.array([y[rows[0]] for rows in self._groups], dtype=np.int64)
         if len(self._groups) < n_way + n_unknown:
             raise InputError(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from spaceform.checks import check_integer, check_partial_labels
 from spaceform.errors import NoPairsError
 from spaceform.rng import derive_seed
+from spaceform.samplers.class_rows import rows_by_class
 from spaceform.types import IntArray
 
 
@@ -56,9 +57,7 @@ class MPerClassSampler:
         self.world_size = check_integer(world_size, "world_size", low=1)
         self.rank = check_integer(rank, "rank", low=0, high=world_size - 1)
         self._labelled = np.flatnonzero(y >= 0)
-        order = self._labelled[np.argsort(y[self._labelled], kind="stable")]
-        cuts = np.flatnonzero(np.diff(y[order])) + 1
-        groups = [rows for rows in np.split(order, cuts) if len(rows)]
+        groups = rows_by_class(y)
         self._groups = [rows for rows in groups if len(rows) > 1]
         if len(groups) < 2 or not self._groups:
             raise NoPairsError(

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from spaceform.checks import check_integer, check_partial_labels
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
+from spaceform.samplers.class_rows import rows_by_class
 from spaceform.types import IntArray
 
 
@@ -55,18 +56,16 @@ class TaskBatches:
         self.n_query = check_integer(n_query, "n_query", low=1)
         self.n_tasks = check_integer(n_tasks, "n_tasks", low=1)
         self.seed = check_integer(seed, "seed", low=0)
-        order = np.argsort(y, kind="stable")
-        known = y[order]
-        _, starts, counts = np.unique(known, return_index=True, return_counts=True)
-        enough = (counts >= n_shot + n_query) & (known[starts] >= 0)
-        self._order, self._starts, self._counts = order, starts[enough], counts[enough]
-        if len(self._starts) < self.n_way:
+        groups = [rows for rows in rows_by_class(y) if len(rows) >= n_shot + n_query]
+        self._counts = np.array([len(rows) for rows in groups], dtype=np.int64)
+        if len(groups) < self.n_way:
             raise InputError(
                 "labels",
-                got=f"{len(self._starts)} classes with {n_shot + n_query} rows",
+                got=f"{len(groups)} classes with {n_shot + n_query} rows",
                 expected=f"{n_way}, as many as n_way",
                 remedy="ask for fewer classes or supports",
             )
+        self._order, self._starts = np.concatenate(groups), np.cumsum(self._counts) - self._counts
 
     def __call__(self, step: int) -> TaskBatch:
         """Return the batch of ``step`` (0-based)."""
