@@ -7,10 +7,11 @@ from typing import final
 
 import torch
 from torch import nn
-from torch.nn.functional import log_softmax, normalize
+from torch.nn.functional import normalize
 
 from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
+from spaceform.losses.distillation.soft_labels import distillation_divergence, softmax_divergence
 
 AXES = ("samples", "prototypes")
 
@@ -34,9 +35,7 @@ def answer_distillation(logits: torch.Tensor, teacher: torch.Tensor, *, temperat
     if logits.shape != teacher.shape or logits.ndim != 2:
         got = f"{tuple(logits.shape)} and {tuple(teacher.shape)}"
         raise InputError("teacher", got=got, expected="two matrices of one shape")
-    scale = check_real(temperature, "temperature", low=0, open_ends=True)
-    old, new = log_softmax(teacher / scale, dim=1), log_softmax(logits / scale, dim=1)
-    return scale**2 * (old.exp() * (old - new)).sum(1).mean()
+    return distillation_divergence(logits, teacher, check_real(temperature, "temperature", low=0, open_ends=True))
 
 
 @final
@@ -109,12 +108,12 @@ class RelationDistillationLoss(nn.Module):
         new = self._scores(features, prototypes)
         old = self._scores(old_features.detach(), old_prototypes.detach())
         if self.axis == "samples":
-            return _divergence(old, new, dim=0).mean()
+            return softmax_divergence(old, new, dim=0).mean()
         sizes = [len(prototypes)] if groups is None else [check_integer(size, "groups", low=1) for size in groups]
         if sum(sizes) != len(prototypes):
             raise InputError("groups", got=f"{sizes}", expected=f"sizes that sum to {len(prototypes)} classes")
         parts = zip(old.split(sizes, dim=1), new.split(sizes, dim=1), strict=True)
-        return torch.stack([_divergence(before, after, dim=1).mean() for before, after in parts]).sum()
+        return torch.stack([softmax_divergence(before, after).mean() for before, after in parts]).sum()
 
     def extra_repr(self) -> str:
         """Return the settings, for ``repr``."""
@@ -124,11 +123,6 @@ class RelationDistillationLoss(nn.Module):
         unit = self.axis == "samples" if self.normalize is None else self.normalize
         rows = normalize(features, dim=1) if unit else features
         return rows @ normalize(prototypes, dim=1).T / self.temperature
-
-
-def _divergence(old: torch.Tensor, new: torch.Tensor, *, dim: int) -> torch.Tensor:
-    before, after = log_softmax(old, dim=dim), log_softmax(new, dim=dim)
-    return (before.exp() * (before - after)).sum(dim)
 
 
 def _check_widths(features: torch.Tensor, prototypes: torch.Tensor) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.nn.functional import log_softmax, softmax
+from torch.nn.functional import softmax
 
 from spaceform.checks import check_real
 from spaceform.errors import InputError
+from spaceform.losses.distillation.soft_labels import soft_cross_entropy
 
 TEACHER = (0.07, 0.04)
 """Temperature of the teacher at the start and after the warm-up."""
@@ -35,7 +36,7 @@ def self_distillation(
     check_real(temperature, "temperature", low=0, open_ends=True)
     check_real(teacher_temperature, "teacher_temperature", low=0, open_ends=True)
     teacher = softmax(logits.detach() / teacher_temperature, 1).roll(len(logits) // 2, 0)
-    return -(teacher * log_softmax(logits / temperature, 1)).sum(1).mean()
+    return soft_cross_entropy(logits / temperature, teacher)
 
 
 def mean_entropy(logits: torch.Tensor, *, temperature: float = 0.1) -> torch.Tensor:

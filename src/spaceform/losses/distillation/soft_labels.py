@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax, softmax
+from torch.nn.functional import cross_entropy, log_softmax
 
 from spaceform.checks import check_real
 from spaceform.errors import InputError
@@ -40,14 +40,18 @@ def check_codes(y: Tensor, n_rows: int, n_classes: int) -> None:
         raise InputError("y", got=got, expected=f"0 to {n_classes - 1}", remedy="number the classes first")
 
 
+def softmax_divergence(old: Tensor, new: Tensor, *, dim: int = 1) -> Tensor:
+    """Return ``KL(softmax(old) || softmax(new))`` over the dimension ``dim`` of logits of one shape, >= 0."""
+    before, after = log_softmax(old, dim=dim), log_softmax(new, dim=dim)
+    return (before.exp() * (before - after)).sum(dim)
+
+
 def distillation_divergence(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """Return ``T^2 KL(softmax(teacher / T) || softmax(student / T))``, mean over rows ``(B, C)``.
 
     The factor keeps the size of gradients as T grows (Hinton, Vinyals and Dean 2015, section 2).
     """
-    target = softmax(teacher_logits / temperature, 1)
-    ours, theirs = log_softmax(logits / temperature, 1), log_softmax(teacher_logits / temperature, 1)
-    return temperature**2 * (target * (theirs - ours)).sum(1).mean()
+    return temperature**2 * softmax_divergence(teacher_logits / temperature, logits / temperature).mean()
 
 
 class KnowledgeDistillation(nn.Module):
