@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from spaceform.encoders.batches import LabelledBatches
+from spaceform.encoders.batches import LabelledBatches, in_blocks
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8)
 
@@ -30,3 +30,8 @@ def test_augmentation_changes_pictures_and_never_vectors():
     assert torch.equal(
         LabelledBatches(vectors, np.arange(6), first_two, augment=True, seed=0)(0).inputs, torch.eye(6)[:2]
     )
+
+
+def test_answers_in_blocks_are_answers():
+    vectors = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    np.testing.assert_array_equal(in_blocks(lambda batch: 2 * batch, vectors, size=7), 2 * vectors)

@@ -82,7 +82,7 @@ def test_looks_stop_and_keep_the_best(rows):
     X, y = rows
     student = StudentClassifier(**FAST)
     looks = HeldOutAccuracy(student, X, np.full(120, 7), every=2, patience=3)
-    looks.accuracy, looks.steps, looks.best_step = [1.0], [0], 0
+    looks.load_state_dict({"accuracy": [1.0], "steps": [0], "best_step": 0, "best": {}})
     student.fit(X, y, callbacks=[looks])
     assert student.history_.stopped == "no better on held-out rows since step 0"
     assert looks.steps == [0, 2, 4, 6]

@@ -112,8 +112,10 @@ class AbstractEncoder(ABC, TransformerMixin, BaseEstimator):
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.net_.state_dict().items()}, place / WEIGHTS)
-        if isinstance(self.net_, VisionNet):
-            self.net_.save_design(place / BACKBONE)
+        for part in self.net_.modules():
+            if isinstance(part, VisionNet):
+                part.save_design(place / BACKBONE)
+                break
         record = {
             "kind": self.KIND,
             "format": FORMAT,

@@ -1,4 +1,4 @@
-"""Batches of labelled pictures or vectors as a pure function of the step."""
+"""Batches of labelled pictures or vectors as a pure function of the step, and answers in blocks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spaceform.nets.inputs import as_tensor
 from spaceform.rng import derive_seed, torch_generator
 from spaceform.training.augment import jitter
+from spaceform.types import FloatArray
 
 
 class LabelledBatch(NamedTuple):
@@ -63,3 +64,13 @@ class LabelledBatches:
 def device() -> torch.device:
     """Return the first CUDA device where there is one, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.inference_mode()
+def in_blocks(answer: Callable[[torch.Tensor], torch.Tensor], inputs: np.ndarray, size: int = 1024) -> FloatArray:
+    """Return answers of a network on checked inputs, ``size`` rows at a time."""
+    parts = [
+        answer(as_tensor(inputs[start : start + size]).to(device())).cpu().numpy()
+        for start in range(0, len(inputs), size)
+    ]
+    return np.concatenate(parts)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from typing import Any, final
+from typing import ClassVar, final
 
-import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
-from spaceform.checks import check_integer, check_labels
 from spaceform.encoders.abstract import AbstractEncoder
+from spaceform.encoders.watch import AbstractWatch
 from spaceform.metrics.retrieval import retrieval
-from spaceform.training.distributed import from_first, is_first
 
 
 @final
-class EarlyStopping:
+class EarlyStopping(AbstractWatch):
     """Callback of an encoder's ``fit``: every so many steps retrieval among rows that training does not see.
 
     Parameters: ``encoder`` that is being fitted; ``X``, ``y`` rows like those of ``fit`` and their classes, of classes
@@ -31,56 +26,24 @@ class EarlyStopping:
     Raises ``InputError`` for labels of another length. One pass over ``X`` and O(n^2 d) a look.
     """
 
+    FIGURES: ClassVar[tuple[str, ...]] = ("recall_at_1", "map_at_r")
+    WHAT: ClassVar[str] = "MAP@R on held-out rows"
+
     def __init__(
         self, encoder: AbstractEncoder, X: ArrayLike, y: ArrayLike, *, every: int = 20, patience: int = 10
     ) -> None:
-        self.encoder, self.X = encoder, np.asarray(X)
-        self.y = check_labels(y, len(self.X))
-        self.every = check_integer(every, "every", low=1)
-        self.patience = check_integer(patience, "patience", low=1)
-        self.steps: list[int] = []
-        self.recall_at_1: list[float] = []
-        self.map_at_r: list[float] = []
-        self.best_step = 0
-        self._best: dict[str, torch.Tensor] = {}
-
-    def __call__(self, step: int, figures: Mapping[str, float]) -> str | None:
-        """Look after ``step`` (1-based) when it is time, and return a reason to stop or None."""
-        if step % self.every and step != getattr(self.encoder, "steps", 0):
-            return None
-        with self.encoder.as_kept():
-            recall, average = from_first(self._look() if is_first() else (0.0, 0.0))
-            if not self.map_at_r or average > max(self.map_at_r):
-                self.best_step = step
-                self._best = {n: value.detach().clone() for n, value in self.encoder.learned.state_dict().items()}
-        self.steps.append(step)
-        self.recall_at_1.append(recall)
-        self.map_at_r.append(average)
-        waited = len(self.steps) - 1 - self.steps.index(self.best_step)
-        return f"no better MAP@R on held-out rows since step {self.best_step}" if waited >= self.patience else None
-
-    def restore(self) -> None:
-        """Give the encoder the weights of the best look; without a look it keeps its own."""
-        if self._best:
-            self.encoder.learned.load_state_dict(self._best)
+        super().__init__(encoder, X, y, every=every, patience=patience)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What must be equal for a run to go on."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.X).tobytes() + str(self.y.tolist()).encode())
-        return {"every": self.every, "patience": self.patience, "data": digest.hexdigest()[:16]}
+    def recall_at_1(self) -> list[float]:
+        """Recall@1 of each look."""
+        return self.seen["recall_at_1"]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what was seen, and the best weights."""
-        seen = {"steps": self.steps, "recall_at_1": self.recall_at_1, "map_at_r": self.map_at_r}
-        return {**seen, "best_step": self.best_step, "best": dict(self._best)}
+    @property
+    def map_at_r(self) -> list[float]:
+        """MAP@R of each look."""
+        return self.seen["map_at_r"]
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        self.steps, self.best_step = list(state["steps"]), int(state["best_step"])
-        self.recall_at_1, self.map_at_r = list(state["recall_at_1"]), list(state["map_at_r"])
-        self._best = dict(state["best"])
-
-    def _look(self) -> tuple[float, float]:
+    def _look(self) -> list[float]:
         found = retrieval(self.encoder.encode(self.X), self.y, ks=(1,))
-        return found.recall_at[1], found.map_at_r
+        return [found.recall_at[1], found.map_at_r]

@@ -49,7 +49,7 @@ def test_vectors_are_standardised_and_constant_columns_stay_finite():
     seen = net.features(torch.from_numpy(rows))
     assert seen[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-4)
     assert seen[:, 1].abs().max().item() < 1
-    assert {"shift", "scale"} <= net.state_dict().keys()
+    assert {"units.mean", "units.scale"} <= net.state_dict().keys()
     pictures = torch.ones(2, 3, 4, 4)
     assert torch.equal(
         DiscoveryNet(nn.Identity(), nn.Identity(), nn.Identity(), np.zeros((2, 4, 4, 3))).features(pictures), pictures

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spaceform.encoders.discovery.views import RandomViews, ViewBatches, in_blocks
+from spaceform.encoders.discovery.views import RandomViews, ViewBatches
 from spaceform.errors import InputError
 
 VECTORS = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32) * np.array([1, 10, 1, 1, 1], np.float32)
@@ -49,7 +49,3 @@ def test_batches_are_whole_and_by_step():
     views, codes = batches(5)
     place = [int(np.flatnonzero((row == VECTORS).all(1))[0]) for row in views[1].numpy()]
     np.testing.assert_array_equal(codes, np.array(place) % 3)
-
-
-def test_answers_in_blocks_are_answers():
-    np.testing.assert_array_equal(in_blocks(lambda batch: 2 * batch, VECTORS, size=7), 2 * VECTORS)

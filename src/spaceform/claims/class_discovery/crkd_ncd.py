@@ -18,8 +18,8 @@ from spaceform.claims.class_discovery.crkd_ncd_data import Task, make_task
 from spaceform.claims.context import Context
 from spaceform.claims.record import Record
 from spaceform.clustering.kmeans import kmeans
-from spaceform.encoders.batches import device
-from spaceform.encoders.discovery.views import RandomViews, ViewBatches, in_blocks
+from spaceform.encoders.batches import device, in_blocks
+from spaceform.encoders.discovery.views import RandomViews, ViewBatches
 from spaceform.methods.class_discovery.crkd_ncd import ClassRelationKD, CrKDTrainer, NCDNet, relation_drift
 from spaceform.metrics.clustering import hungarian_accuracy, split_cluster_accuracy
 from spaceform.nets.inputs import check_inputs

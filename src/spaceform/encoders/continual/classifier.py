@@ -13,8 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from spaceform.checks import check_integer, check_labels
-from spaceform.encoders.abstract import BACKBONE, AbstractEncoder
+from spaceform.checks import check_integer, check_labels, label_codes
+from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.batches import device
 from spaceform.encoders.continual.learner import AbstractContinualLearner
 from spaceform.encoders.continual.tasks import learn_task
@@ -23,7 +23,6 @@ from spaceform.nets.inputs import as_tensor
 from spaceform.nets.mlp import mlp
 from spaceform.nets.named import HIDDEN
 from spaceform.nets.standardize import Standardize
-from spaceform.nets.vision import VisionNet
 from spaceform.rng import derive_seed
 from spaceform.training.loop import History
 from spaceform.training.threads import one_thread
@@ -82,8 +81,7 @@ class AbstractContinualClassifier(ClassifierMixin, AbstractEncoder):
         fresh = not hasattr(self, "net_")
         inputs = self._inputs(X, fitting=fresh)
         labels = check_labels(y, len(inputs))
-        hidden = labels == -1 if labels.dtype.kind == "i" else np.zeros(len(labels), dtype=bool)
-        seen = np.unique(labels[~hidden])
+        seen, _ = label_codes(labels)
         own = seen if classes is None else np.asarray(classes)
         if own.ndim != 1 or len(np.unique(own)) != len(own) or not len(own):
             raise InputError("classes", got=f"{own.tolist()}", expected="distinct labels, at least one")
@@ -118,13 +116,6 @@ class AbstractContinualClassifier(ClassifierMixin, AbstractEncoder):
         """Return the softmax ``(n, C)`` of the scores, in the order of ``classes_``; not calibrated."""
         probabilities: FloatArray = torch.from_numpy(self._scores(X)).double().softmax(1).numpy()
         return probabilities
-
-    def save(self, folder: PathLike) -> None:
-        """Write weights, prototypes, teacher and counters (safetensors) and record (JSON) into ``folder``."""
-        super().save(folder)
-        for part in self.net_.net.modules():
-            if isinstance(part, VisionNet):
-                part.save_design(f"{folder}/{BACKBONE}")
 
     @abstractmethod
     def _learner(self, net: nn.Module, seed: int) -> AbstractContinualLearner:

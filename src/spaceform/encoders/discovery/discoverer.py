@@ -18,12 +18,13 @@ from torch import nn
 from spaceform.checks import check_integer, check_real, check_rows
 from spaceform.clustering.partial import PartialLabels, check_n_novel, read_partial
 from spaceform.encoders.abstract import NetMaker
-from spaceform.encoders.batches import device
+from spaceform.encoders.batches import device, in_blocks
 from spaceform.encoders.discovery.two_views import TwoViewBatches, TwoViews, Views
 from spaceform.errors import InputError
 from spaceform.losses.discovery.hybrid import HybridContrastiveLoss, Temperatures, linear_ramp
-from spaceform.nets.inputs import as_tensor, check_inputs
+from spaceform.nets.inputs import check_inputs
 from spaceform.nets.named import named_net
+from spaceform.nets.standardize import Standardize
 from spaceform.rng import as_generator, derive_seed
 from spaceform.training.loop import train
 from spaceform.training.threads import one_thread
@@ -42,23 +43,17 @@ SMALL = 256
 class DiscoveryNet(nn.Module):
     """Standardisation of vectors, backbone, what leads into the ball, and the classifier or the centres."""
 
-    shift: torch.Tensor
-    scale: torch.Tensor
-
     def __init__(self, backbone: nn.Module, to_ball: nn.Module, last: nn.Module, inputs: np.ndarray) -> None:
         super().__init__()
-        self.backbone, self.to_ball, self.last = backbone, to_ball, last
-        shift, scale = np.zeros(1), np.ones(1)
+        self.units: nn.Module = nn.Identity()
         if inputs.ndim == 2:
-            shift, scale = inputs.mean(0, dtype=np.float64), inputs.std(0, dtype=np.float64)
-        steady = scale > 1e-7 * np.abs(shift)
-        self.register_buffer("shift", torch.from_numpy(shift.astype(np.float32)))
-        self.register_buffer("scale", torch.from_numpy(np.where(steady, scale, 1).astype(np.float32)))
+            self.units = standardize = Standardize(inputs.shape[1])
+            standardize.fit_(torch.from_numpy(inputs))
+        self.backbone, self.to_ball, self.last = backbone, to_ball, last
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the backbone says, of any length."""
-        inputs = (x - self.shift) / self.scale if x.ndim == 2 else x
-        vectors: torch.Tensor = self.backbone(inputs)
+        vectors: torch.Tensor = self.backbone(self.units(x))
         return vectors
 
 
@@ -198,13 +193,8 @@ class AbstractDiscoverer(ClusterMixin, TransformerMixin, BaseEstimator, ABC):
     def _features(self, inputs: np.ndarray) -> FloatArray:
         return self._forward(inputs, lambda x: nn.functional.normalize(self.model_.features(x), dim=1))
 
-    @torch.inference_mode()
     def _forward(self, inputs: np.ndarray, function: Any) -> FloatArray:
-        parts = [
-            function(as_tensor(inputs[start : start + PREDICT_ROWS]).to(device())).cpu().numpy()
-            for start in range(0, len(inputs), PREDICT_ROWS)
-        ]
-        return np.concatenate(parts)
+        return in_blocks(function, inputs, PREDICT_ROWS)
 
 
 class Centers(nn.Module):

@@ -1,4 +1,4 @@
-"""Random views of inputs, and answers in blocks."""
+"""Random views of inputs."""
 
 from __future__ import annotations
 
@@ -74,13 +74,3 @@ class ViewBatches:
         rows, codes = self._drawn(step)
         seeds = [derive_seed(self._seed, "view", step, number) for number in range(self._n_views)]
         return [self._view(rows.numpy(), seed) for seed in seeds], codes.to(device())
-
-
-@torch.inference_mode()
-def in_blocks(answer: Callable[[torch.Tensor], torch.Tensor], inputs: np.ndarray, size: int = 1024) -> FloatArray:
-    """Return answers of a network on checked inputs, ``size`` rows at a time."""
-    parts = [
-        answer(as_tensor(inputs[start : start + size]).to(device())).cpu().numpy()
-        for start in range(0, len(inputs), size)
-    ]
-    return np.concatenate(parts)

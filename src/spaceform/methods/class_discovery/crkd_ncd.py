@@ -18,9 +18,9 @@ from spaceform.checks import check_integer
 from spaceform.clustering.n_clusters import sweep_n_clusters
 from spaceform.clustering.partial import UNLABELLED, check_n_novel
 from spaceform.encoders.abstract import AbstractEncoder, NetMaker
-from spaceform.encoders.batches import device
+from spaceform.encoders.batches import device, in_blocks
 from spaceform.encoders.discovery.trainer import CrKDTrainer, frozen
-from spaceform.encoders.discovery.views import RandomViews, ViewBatches, ViewFn, in_blocks
+from spaceform.encoders.discovery.views import RandomViews, ViewBatches, ViewFn
 from spaceform.errors import InputError
 from spaceform.losses.discovery.class_relation import ClassRelationKD, relation_drift
 from spaceform.losses.discovery.swapped_prediction import swapped_prediction
