@@ -41,18 +41,17 @@ def semi_supervised_kmeans(
     rows = X - shift
     known = partial.means(rows)
     free = rows[partial.unlabelled]
-    best: KMeansResult | None = None
-    for _ in range(n_init if n_novel else 1):
-        trials = 2 + int(np.log(len(known) + n_novel))
+    trials = 2 + int(np.log(len(known) + n_novel))
+
+    def once() -> KMeansResult:
         seeds = known
         if n_novel:
             seeds = np.concatenate(
                 [known, seed_centers(free, n_novel, known=known, n_trials=trials, random_state=generator)]
             )
-        found = lloyd(rows, seeds, pinned=partial.codes, max_iter=max_iter, tol=tol)
-        if best is None or found.inertia < best.inertia:
-            best = found
-    assert best is not None  # noqa: S101  # n_init >= 1
+        return lloyd(rows, seeds, pinned=partial.codes, max_iter=max_iter, tol=tol)
+
+    best = min((once() for _ in range(n_init if n_novel else 1)), key=lambda found: found.inertia)
     return KMeansResult(best.centers + shift, best.labels, best.inertia, best.n_iter, best.converged)
 
 

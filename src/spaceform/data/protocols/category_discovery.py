@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spaceform.checks import check_integer, check_partial_labels, check_real
-from spaceform.data.protocols.frozen import FrozenSplit, label_fingerprint, shares
+from spaceform.data.protocols.frozen import FrozenSplit, shares
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
@@ -27,8 +27,7 @@ class CategoryDiscovery:
     split: FrozenSplit
 
     def __post_init__(self) -> None:
-        if self.split.kind != KIND:
-            raise InputError("split", got=f"a split of kind {self.split.kind!r}", expected=f"one of kind {KIND!r}")
+        self.split.expect(KIND)
 
     @property
     def known(self) -> IntArray:
@@ -111,11 +110,10 @@ def draw_category_discovery(
         "test": cut["test"],
     }
     return CategoryDiscovery(
-        FrozenSplit(
-            kind=KIND,
+        FrozenSplit.of(
+            KIND,
+            y,
             settings={"n_known": known_count, "labelled": kept, "test": held, "seed": seed},
-            n_rows=len(y),
-            fingerprint=label_fingerprint(y),
             parts=parts,
             classes={"known": ours, "novel": np.setdiff1d(classes, ours)},
         )

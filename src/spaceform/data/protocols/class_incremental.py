@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spaceform.checks import check_integer, check_partial_labels, check_real
-from spaceform.data.protocols.frozen import FrozenSplit, label_fingerprint, shares
+from spaceform.data.protocols.frozen import FrozenSplit, shares
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
@@ -23,8 +23,7 @@ class ClassIncremental:
     split: FrozenSplit
 
     def __post_init__(self) -> None:
-        if self.split.kind != KIND:
-            raise InputError("split", got=f"a split of kind {self.split.kind!r}", expected=f"one of kind {KIND!r}")
+        self.split.expect(KIND)
 
     @property
     def n_tasks(self) -> int:
@@ -99,11 +98,10 @@ def draw_class_incremental(
         parts |= {f"task {task} {'train' if name == 'rest' else name}": rows for name, rows in cut.items()}
     settings = {"n_base": base, "n_step": step, "n_tasks": tasks, **portions, "seed": seed}
     return ClassIncremental(
-        FrozenSplit(
-            kind=KIND,
+        FrozenSplit.of(
+            KIND,
+            y,
             settings=settings,
-            n_rows=len(y),
-            fingerprint=label_fingerprint(y),
             parts=parts,
             classes=arriving,
         )

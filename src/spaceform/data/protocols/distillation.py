@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spaceform.checks import check_partial_labels, check_real
-from spaceform.data.protocols.frozen import FrozenSplit, label_fingerprint, shares
+from spaceform.data.protocols.frozen import FrozenSplit, shares
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
@@ -23,8 +23,7 @@ class Distillation:
     split: FrozenSplit
 
     def __post_init__(self) -> None:
-        if self.split.kind != KIND:
-            raise InputError("split", got=f"a split of kind {self.split.kind!r}", expected=f"one of kind {KIND!r}")
+        self.split.expect(KIND)
 
     @property
     def teacher(self) -> IntArray:
@@ -71,11 +70,10 @@ def draw_distillation(
     teacher = cut.pop("rest")
     kept = shares(y, teacher, {"not transferred": 1 - share}, seed=derive_seed(seed, "transfer"))["rest"]
     return Distillation(
-        FrozenSplit(
-            kind=KIND,
+        FrozenSplit.of(
+            KIND,
+            y,
             settings={"transfer": share, **portions, "seed": seed},
-            n_rows=len(y),
-            fingerprint=label_fingerprint(y),
             parts={"teacher": teacher, "transfer": kept, **cut},
             classes={"all": np.unique(y[y >= 0])},
         )

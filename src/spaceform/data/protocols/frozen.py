@@ -43,6 +43,31 @@ class FrozenSplit:
     def __hash__(self) -> int:
         return hash(self._checksum())
 
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        labels: IntArray,
+        *,
+        settings: Mapping[str, int | float | str],
+        parts: Mapping[str, IntArray],
+        classes: Mapping[str, IntArray],
+    ) -> FrozenSplit:
+        """Return the split drawn from ``labels (n,)``, whose number and fingerprint it takes."""
+        return cls(
+            kind=kind,
+            settings=settings,
+            n_rows=len(labels),
+            fingerprint=label_fingerprint(labels),
+            parts=parts,
+            classes=classes,
+        )
+
+    def expect(self, kind: str) -> None:
+        """Raise ``InputError`` unless this is a split of the protocol ``kind``."""
+        if self.kind != kind:
+            raise InputError("split", got=f"a split of kind {self.kind!r}", expected=f"one of kind {kind!r}")
+
     def check(self, labels: ArrayLike) -> IntArray:
         """Return the labels ``(n,)`` as int64 if they are those that the split was drawn from.
 
