@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spaceform.checks import require
+from spaceform.cli.console.options import read_settings, resumable
 from spaceform.cli.console.output import print_json, print_line, print_table
 from spaceform.cli.console.progress import progress_bar
-from spaceform.cli.train import read_settings, resumable
 from spaceform.types import Progress
 
 if TYPE_CHECKING:

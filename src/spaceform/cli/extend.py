@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from spaceform.cli.console.options import read_settings
 from spaceform.cli.console.output import print_json, print_line, print_table
 from spaceform.cli.console.progress import progress_bar
-from spaceform.errors import InputError
 
 
 def extend(
@@ -33,7 +33,7 @@ def extend(
             space,
             new_items,
             method=method,
-            options=dict(map(_setting, settings or [])),
+            options=read_settings(settings or [], {}),
             label=label,
             held_out=held_out,
             seed=seed,
@@ -53,10 +53,3 @@ def extend(
     print_line(
         f"forgotten so far: {100 * forgotten:.1f} points of accuracy on earlier tasks; the stream is in stream.jsonl"
     )
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError("set", got=repr(text), expected="name=value")
-    return name.strip(), value.strip()

@@ -46,7 +46,7 @@ ORDER = (
 )
 """The order of the verbs in the help: as they are used."""
 
-PARTS = frozenset({"__init__", "main", "output", "progress"})
+PARTS = frozenset({"__init__", "main"})
 """Files of this folder that are no verbs."""
 
 SUMMARY = (spaceform.__doc__ or "").partition("\n")[0].partition(": ")[2].capitalize()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spaceform.checks import require
-from spaceform.cli.console.output import print_error, print_json, print_line, print_table
+from spaceform.cli.console.options import read_settings, resumable
+from spaceform.cli.console.output import print_json, print_line, print_table
 from spaceform.cli.console.progress import progress_bar
-from spaceform.errors import InputError
 from spaceform.types import Progress
 
 if TYPE_CHECKING:
@@ -107,31 +105,3 @@ def _report(result: TrainResult, seed: int, progress: Progress) -> Path | None:
     from spaceform.report.train_page import write_training_report
 
     return write_training_report(result, result.path, seed=seed, progress=progress)
-
-
-@contextmanager
-def resumable(out: Path | None) -> Iterator[None]:
-    """Say, when the work is interrupted, that it need not begin again."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if out is not None and (out / "checkpoint").is_dir():
-            print_error("the same command goes on from the last checkpoint", prefix="")
-        raise
-
-
-def read_settings(given: list[str], named: Mapping[str, object]) -> dict[str, object]:
-    """Return the options by name; those ``named`` have a flag of their own and may not be given twice."""
-    options: dict[str, object] = dict(map(_setting, given))
-    for name, value in named.items():
-        if value is not None and name in options:
-            raise InputError(name, got=f"--{name} and --set {name}=", expected="one of the two")
-        options |= {} if value is None else {name: value}
-    return options
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError("set", got=repr(text), expected="name=value")
-    return name.strip(), value.strip()

@@ -10,12 +10,11 @@ from spaceform.errors import InputError
 from spaceform.report.curves import draw_accuracy, draw_loss
 from spaceform.report.page import Block, MapView, Notes, Plot, Section, Table, render, write
 from spaceform.report.sprites import make_sheet
-from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.types import IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.distill import DistillResult
 from spaceform.workflows.distilling.outcome import ALONE, TEACHER
-from spaceform.workflows.projection import project
+from spaceform.workflows.projection import drawn_rows, project
 
 NAME = "report.html"
 SHOWN, CONFUSIONS = 1_500, 15
@@ -143,9 +142,7 @@ def _made(result: DistillResult) -> Section:
 def _shown(space: Space, seed: int) -> IntArray:
     test = np.flatnonzero(space.column("part") == "test")
     rows = test if len(test) > 2 else np.arange(len(space))
-    if len(rows) <= SHOWN:
-        return rows
-    return np.sort(as_generator(derive_seed(seed, "shown")).choice(rows, SHOWN, replace=False))
+    return drawn_rows(rows, SHOWN, seed=seed)
 
 
 def _view(space: Space, rows: IntArray, seed: int) -> MapView:

@@ -77,7 +77,7 @@ def draw_index(
             ax.axvline(truth, color=PALETTE[1], linewidth=1, linestyle=":", label=f"true: {truth}")
         ax.set_xlabel("number of classes")
         ax.set_ylabel("index (higher is better)")
-        ax.legend()
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         return finish(drawn, paths)
 
 

@@ -26,7 +26,7 @@ from spaceform.workflows.distilling.sources import Material, gather
 from spaceform.workflows.encoders import FOLDER
 from spaceform.workflows.learning.comparison import Gain
 from spaceform.workflows.learning.encoding import CHECKPOINT
-from spaceform.workflows.learning.job import with_new_vectors
+from spaceform.workflows.learning.job import renamed, with_new_vectors
 from spaceform.workflows.places.folder import writable_folder
 
 FEWEST = 3
@@ -195,7 +195,7 @@ class _Run:
             checkpoint=None if self.out is None else self.out / CHECKPOINT / name.replace(" ", "-"),
             every=min(50, every),
             callbacks=[looks] if len(validation) else [],
-            progress=self.progress if name == "student" else _renamed(self.progress, f"{name}: "),
+            progress=self.progress if name == "student" else renamed(self.progress, f"{name}: "),
         )
         if len(validation):
             looks.restore()
@@ -285,10 +285,3 @@ def _warned(figures: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
     if ALONE not in figures or figures[TEACHER]["accuracy"] > figures[ALONE]["accuracy"]:
         return ()
     return ("the same network on labels alone is right as often as the teacher: there is little to teach",)
-
-
-def _renamed(progress: Progress, prefix: str) -> Progress:
-    def tell(task: str, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
-        progress(prefix + task, done, total, figures)
-
-    return tell

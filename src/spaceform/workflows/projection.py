@@ -76,6 +76,13 @@ def project(
     return Projection(rows, np.asarray(xy, dtype=np.float64))
 
 
+def drawn_rows(rows: IntArray, most: int, *, seed: int) -> IntArray:
+    """Return the ``rows``, or ``most`` of them drawn by ``seed``, ascending, where there are more."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(as_generator(derive_seed(seed, "shown")).choice(rows, most, replace=False))
+
+
 def _places(start: FloatArray, n: int) -> FloatArray:
     places = check_matrix(start, "start", width=2, dtype=np.float32)
     if len(places) != n:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spaceform.rng import as_generator, derive_seed
-from spaceform.workflows.learning.comparison import RESAMPLES, SHARE, Gain
+from spaceform.workflows.learning.comparison import Gain, resampled
 
 ALONE, TEACHER = "labels alone", "teacher"
 Z = 1.959963984540054
@@ -40,11 +39,7 @@ def measured(right: np.ndarray) -> dict[str, float]:
 
 def paired_gain(right: np.ndarray, other: np.ndarray, *, seed: int) -> Gain:
     """Return by how much more often ``right`` than ``other`` ``(n,)`` on the same rows, with an interval over rows."""
-    differences = right.astype(np.float64) - other
-    draws = as_generator(derive_seed(seed, "interval"))
-    means = [differences[draws.integers(0, len(differences), len(differences))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [(1 - SHARE) / 2, (1 + SHARE) / 2])
-    return Gain(float(differences.mean()), float(low), float(high))
+    return resampled(right.astype(np.float64) - other, seed=seed)
 
 
 def sentence(figures: Mapping[str, Mapping[str, float]], gains: Mapping[str, Gain], *, method: str, rows: int) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from spaceform.data.pictures import decode, encode_png
 from spaceform.errors import InputError
 from spaceform.space import Space
 from spaceform.types import FloatArray, IntArray, PathLike, Progress
 from spaceform.workflows.encoders import FOLDER, Encoder, load_encoder
 from spaceform.workflows.learning.job import SIZE
-from spaceform.workflows.places.rows import read_rows
+from spaceform.workflows.places.rows import as_space, pictures_of, read_rows
 
 SPACE_FILE, ENCODER_FILE = "space.json", "encoder.json"
 
@@ -107,14 +106,7 @@ def _inputs(inputs: PathLike | Space, *, size: int | None, label: str | None, pr
     found = read_rows(place, label=label, size=size or SIZE, progress=progress)
     if found.images is None and found.vectors is None:
         raise InputError("inputs", got=found.kind, expected="pictures or vectors", remedy="build a Space of them first")
-    return Space.create(
-        np.zeros((len(found), 1), dtype=np.float32) if found.vectors is None else found.vectors,
-        attributes=dict(found.attributes),
-        ids=found.ids,
-        label=found.label,
-        pictures=None if found.images is None else encode_png(found.images),
-        info={"source": found.path},
-    )
+    return as_space(found)
 
 
 def _matched(
@@ -193,11 +185,7 @@ def _same_rows(ids: np.ndarray, theirs: np.ndarray, own: np.ndarray) -> None:
 
 
 def _pictures(space: Space, size: int) -> np.ndarray:
-    encoded = [space.picture(row) for row in range(len(space))]
-    missing = [row for row, picture in enumerate(encoded) if picture is None]
-    if missing:
-        raise InputError("inputs", got=f"no picture in row {missing[0]}", expected="a picture per row, or net='mlp'")
-    return decode([picture for picture in encoded if picture is not None], size=size)
+    return pictures_of(space, size=size, argument="inputs")
 
 
 def _side(encoder: Encoder) -> int | None:

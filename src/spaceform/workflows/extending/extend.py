@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from spaceform.checks import check_real
+from spaceform.data.protocols.frozen import shares
 from spaceform.encoders.continual.classifier import AbstractContinualClassifier
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.metrics.continual.accuracy_matrix import AccuracyMatrix
-from spaceform.rng import as_generator, derive_seed
+from spaceform.rng import derive_seed
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.encoders import open_encoder
@@ -208,13 +209,12 @@ def _continual(method: str) -> type[AbstractContinualClassifier]:
 
 def _held_out(names: np.ndarray, share: float, *, seed: int) -> BoolArray:
     """Return which rows only judge: the share of each class, at least one and never all."""
+    classes, codes, counts = np.unique(names, return_inverse=True, return_counts=True)
+    if counts.min() < 2:
+        alone = str(classes[counts.argmin()])
+        raise InputError("new_items", got=f"one row of {alone!r}", expected="at least two: one of them judges")
     hidden = np.zeros(len(names), dtype=bool)
-    generator = as_generator(seed)
-    for name in np.unique(names).tolist():
-        own = generator.permutation(np.flatnonzero(names == name))
-        if len(own) < 2:
-            raise InputError("new_items", got=f"one row of {name!r}", expected="at least two: one of them judges")
-        hidden[own[: min(max(1, round(share * len(own))), len(own) - 1)]] = True
+    hidden[shares(codes, np.arange(len(codes)), {"judged": share}, seed=seed)["judged"]] = True
     return hidden
 
 

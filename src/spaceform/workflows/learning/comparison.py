@@ -56,7 +56,12 @@ def gain(X: FloatArray, other: FloatArray, y: IntArray, *, by_class: bool, seed:
     for sign, vectors in ((1, X), (-1, other)):
         _, nearest = nearest_neighbors(vectors, k=1)
         differences += sign * (y[nearest[rows, 0]] == y[rows])
-    groups = np.unique(y[rows], return_inverse=True)[1] if by_class else np.arange(len(rows))
+    return resampled(differences, np.unique(y[rows], return_inverse=True)[1] if by_class else None, seed=seed)
+
+
+def resampled(differences: FloatArray, groups: IntArray | None = None, *, seed: int) -> Gain:
+    """Return the mean of paired ``differences (n,)``, with an interval by resampling their ``groups`` (None: rows)."""
+    groups = np.arange(len(differences)) if groups is None else groups
     sums, sizes = np.bincount(groups, weights=differences), np.bincount(groups)
     rng = as_generator(derive_seed(seed, "interval"))
     means = []

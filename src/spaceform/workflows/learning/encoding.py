@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from spaceform.data.pictures import as_vectors, decode, encode_png
+from spaceform.data.pictures import as_vectors
 from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.early_stopping import EarlyStopping
 from spaceform.encoders.learner import MetricLearner
 from spaceform.errors import InputError
 from spaceform.nets.named import is_net_name
 from spaceform.nets.vision import picture_size
-from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.training.launch import check_devices
 from spaceform.training.loop import History
-from spaceform.types import FloatArray, IntArray, Progress
+from spaceform.types import FloatArray, IntArray
 from spaceform.workflows.encoders import FOLDER
 from spaceform.workflows.learning.choice import PRETRAINED
 from spaceform.workflows.learning.comparison import BASELINE, Gain, gain, measure_vectors, sentence
-from spaceform.workflows.learning.job import SIZE, Job, Trained, accepted, with_new_vectors
+from spaceform.workflows.learning.job import SIZE, Job, Trained, accepted, renamed, with_new_vectors
 from spaceform.workflows.learning.learned import Curves, Learned
 from spaceform.workflows.learning.splits import Split, split_rows
 from spaceform.workflows.places.folder import writable_folder
-from spaceform.workflows.places.rows import read_rows
+from spaceform.workflows.places.rows import as_space, pictures_of, read_rows
+from spaceform.workflows.projection import drawn_rows
 
 CHECKPOINT = "checkpoint"
 """Where a run that is not over is saved inside the folder of the new Space."""
@@ -93,7 +93,7 @@ def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray, *, domains
     before = None
     if alike is not None:
         untrained = MetricLearner(**alike | {"steps": 0}).fit(items[split.train], y[split.train])
-        before = untrained.encode(items, progress=_renamed(job.progress, "before training: "))
+        before = untrained.encode(items, progress=renamed(job.progress, "before training: "))
     own = {} if domains is None else {"domains": domains[split.train]}
     curves = _fit(job, encoder, items, y, split, name="trained", own=own)
     vectors = encoder.encode(items, progress=job.progress)
@@ -102,7 +102,7 @@ def _train(job: Job, items: np.ndarray, raw: FloatArray, y: IntArray, *, domains
     if wanted and alike is not None and alike["steps"]:
         rival = MetricLearner(**alike)
         baseline_curves = _fit(job, rival, items, y, split, name="baseline", own={})
-        baseline = rival.encode(items, progress=_renamed(job.progress, "baseline: "))
+        baseline = rival.encode(items, progress=renamed(job.progress, "baseline: "))
     return _Run(
         split=split,
         encoder=encoder,
@@ -149,7 +149,7 @@ def _fit(
     watched = steps > 0 and len(split.validation) > 0 and "callbacks" in accepted(encoder.fit, {"callbacks": 0})
     place = None if job.out is None else job.out / CHECKPOINT / name
     surroundings = {
-        "progress": job.progress if name == "trained" else _renamed(job.progress, f"{name}: "),
+        "progress": job.progress if name == "trained" else renamed(job.progress, f"{name}: "),
         "checkpoint": place,
         "every": min(50, every),
         "devices": job.training["devices"],
@@ -193,7 +193,7 @@ def _made(job: Job, run: _Run, base: Space, y: IntArray) -> tuple[Space, Learned
         }
         job.progress("measuring", 1, 1)
     parts = {name: _size(getattr(split, name), y) for name in ("train", "validation", "test")}
-    rows = _shown(test if len(test) else np.arange(len(y)), job.seed)
+    rows = drawn_rows(test if len(test) else np.arange(len(y)), SHOWN, seed=job.seed)
     learned = Learned(
         by=split.by,
         parts=parts,
@@ -231,26 +231,12 @@ def _items(job: Job) -> tuple[np.ndarray, FloatArray, Space]:
         space = job.source
         if not job.pictured:
             return space.vectors, space.vectors, space
-        encoded = [space.picture(row) for row in range(len(space))]
-        missing = [row for row, picture in enumerate(encoded) if picture is None]
-        if missing:
-            raise InputError(
-                "source", got=f"no picture in row {missing[0]}", expected="a picture per row, or net='mlp'"
-            )
-        pictures = decode([picture for picture in encoded if picture is not None], size=size)
+        pictures = pictures_of(space, size=size, argument="source")
         return pictures, as_vectors(pictures), space
     found = read_rows(job.source, label=job.label, size=size, progress=job.progress)
     if found.images is None or found.label is None:
         raise InputError("source", got=f"{found.kind} without classes", expected="a Space or pictures in class folders")
-    space = Space.create(
-        np.zeros((len(found), 1), dtype=np.float32),
-        attributes=dict(found.attributes),
-        ids=found.ids,
-        label=found.label,
-        pictures=encode_png(found.images),
-        info={"source": found.path},
-    )
-    return found.images, as_vectors(found.images), space
+    return found.images, as_vectors(found.images), as_space(found)
 
 
 def _domains(job: Job, base: Space) -> IntArray | None:
@@ -305,16 +291,3 @@ def _notes(job: Job, run: _Run) -> tuple[str, ...]:
 
 def _size(rows: IntArray, y: IntArray) -> tuple[int, int]:
     return len(np.unique(y[rows])), len(rows)
-
-
-def _shown(rows: IntArray, seed: int) -> IntArray:
-    if len(rows) <= SHOWN:
-        return rows
-    return np.sort(as_generator(derive_seed(seed, "shown")).choice(rows, SHOWN, replace=False))
-
-
-def _renamed(progress: Progress, prefix: str) -> Progress:
-    def tell(task: str, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
-        progress(prefix + task, done, total, figures)
-
-    return tell

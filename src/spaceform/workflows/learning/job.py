@@ -81,6 +81,15 @@ def accepted(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if accepts(function, name)}
 
 
+def renamed(progress: Progress, prefix: str) -> Progress:
+    """Return a progress whose tasks have a prefix, as of a second network in the same call."""
+
+    def tell(task: str, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
+        progress(prefix + task, done, total, figures)
+
+    return tell
+
+
 def with_new_vectors(space: Space, vectors: FloatArray, encoder: Mapping[str, Any] | None = None) -> Space:
     """Return the Space with other vectors, on the sphere if they have unit length."""
     unit = bool(np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=UNIT_TOLERANCE))

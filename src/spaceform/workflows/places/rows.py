@@ -11,7 +11,9 @@ from spaceform.checks import check_choice
 from spaceform.data import layouts
 from spaceform.data.dataset import Dataset
 from spaceform.data.layouts.source import Source
-from spaceform.data.pictures import on_white
+from spaceform.data.pictures import decode, encode_png, on_white
+from spaceform.errors import InputError
+from spaceform.space import Space
 from spaceform.types import PathLike, Progress, no_progress
 
 
@@ -41,6 +43,27 @@ def read_rows(
             source, vector_column=vector_column, text_column=text_column, size=size, progress=progress
         )
     return rows if label is None else replace(rows, label=check_choice(label, "label", list(rows.attributes)))
+
+
+def as_space(rows: Source) -> Space:
+    """Return rows with pictures or vectors as a Space; pictures alone get a vector of one zero until they have more."""
+    return Space.create(
+        np.zeros((len(rows), 1), dtype=np.float32) if rows.vectors is None else rows.vectors,
+        attributes=dict(rows.attributes),
+        ids=rows.ids,
+        label=rows.label,
+        pictures=None if rows.images is None else encode_png(rows.images),
+        info={"source": rows.path},
+    )
+
+
+def pictures_of(space: Space, *, size: int, argument: str) -> np.ndarray:
+    """Return the pictures ``(n, size, size, 3)`` of all rows; ``InputError`` on ``argument`` where one is missing."""
+    encoded = [space.picture(row) for row in range(len(space))]
+    missing = [row for row, picture in enumerate(encoded) if picture is None]
+    if missing:
+        raise InputError(argument, got=f"no picture in row {missing[0]}", expected="a picture per row, or net='mlp'")
+    return decode([picture for picture in encoded if picture is not None], size=size)
 
 
 def emoji_drawings(*, size: int = 48, progress: Progress = no_progress) -> Source:
