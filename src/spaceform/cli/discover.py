@@ -16,7 +16,10 @@ COLUMNS = ("class", "name", "rows", "confidence", "stability", "other seeds")
 def discover(
     space: Annotated[Path, typer.Argument(help="Folder of a Space.")],
     method: Annotated[
-        str, typer.Option(help="auto, a paper on class discovery (tabular-ncd), ncd-kmeans or ncd-spectral.")
+        str,
+        typer.Option(
+            help="auto (tabular-ncd or ncd-kmeans, by hidden known classes), a paper on class discovery, or ncd-spectral."
+        ),
     ] = "auto",
     label: Annotated[str | None, typer.Option(help="Column with the known classes.")] = None,
     hide: Annotated[

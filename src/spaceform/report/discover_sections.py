@@ -76,9 +76,13 @@ def _numbers(found: Mapping[str, Any], folder: Path) -> list[Block]:
     curves = {name.replace("_", " "): one["curve"] for name, one in criteria.items()}
     ks = next(iter(criteria.values()))["ks"]
     svg = draw_index(ks, curves, chosen=found["n_novel"], truth=truth, paths=paths)
-    rows = [(name.replace("_", " "), one["best"], CRITERIA[name]) for name, one in criteria.items()]
+    columns, rows = ["criterion", "says"], [[name.replace("_", " "), one["best"]] for name, one in criteria.items()]
+    if any(one.get("off") for one in criteria.values()):
+        columns.append("off by, on known classes")
+        rows = [[*row, f"x {one['off']:.1f}"] for row, one in zip(rows, criteria.values(), strict=True)]
+    rows = [[*row, CRITERIA[name]] for row, name in zip(rows, criteria, strict=True)]
     caption = "How many classes? Each criterion from its worst to its best over the numbers tried, on unlabelled rows."
-    return [Plot(svg=svg, caption=caption), Table(columns=("criterion", "says", "looks at"), rows=rows)]
+    return [Plot(svg=svg, caption=caption), Table(columns=(*columns, "looks at"), rows=rows)]
 
 
 def _line(one: Mapping[str, Any]) -> GalleryLine:

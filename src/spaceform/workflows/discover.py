@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from spaceform.checks import check_integer, check_real
-from spaceform.clustering.hidden_classes import HiddenClassSearchCV, HiddenClassSplit
 from spaceform.clustering.kmeans import kmeans
 from spaceform.clustering.n_clusters import ClusterSweep
 from spaceform.errors import InputError
@@ -19,18 +18,16 @@ from spaceform.rng import as_generator, derive_seed
 from spaceform.search.filters import Expr, as_expression
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
-from spaceform.workflows.discovering import methods, trust
+from spaceform.workflows.discovering import methods, number, trust
 from spaceform.workflows.discovering.description import NovelClass, describe
 from spaceform.workflows.discovering.methods import Answer, Way
 from spaceform.workflows.discovering.result import DiscoverResult
+from spaceform.workflows.discovering.tuning import tune as tuned_by_hiding
 
 __all__ = ["COLUMNS", "DiscoverResult", "discover"]
 
 COLUMNS = ("discovered", "discovered_name", "discovered_confidence")
 """What is written back: the number of the novel class, its name and the row's confidence; missing on labelled rows."""
-
-MIN_TUNED = 4
-"""With fewer known classes there is nothing to hide for tuning."""
 
 REPEATS = 2
 
@@ -58,7 +55,8 @@ def discover(
     through are put aside, too; ``n_novel`` the number of novel classes (None: estimated, at most ``k_max``);
     ``method`` a paper on class discovery (``tabular-ncd``, also ``pbn``), ``ncd-kmeans`` or ``ncd-spectral``, which
     take the vectors as they are, ``latent-label-shift``, for which ``label`` names the domain of each row, or ``auto``:
-    ``tabular-ncd`` where two classes are known; ``tune`` it by hiding known classes; ``epochs`` of methods that train;
+    the better of ``tabular-ncd`` and ``ncd-kmeans``; ``tune``: hide known classes to choose the method (where it is
+    ``auto``), its settings, and the criterion that tells the number of classes; ``epochs`` of methods that train;
     ``repeats`` with other seeds, and once with known classes hidden, to say how sure it is (0: neither).
 
     Most methods take every unlabelled row to be of a novel class (Troisemaine et al. 2024). Raises ``InputError`` for
@@ -70,16 +68,23 @@ def discover(
     check_integer(epochs, "epochs", low=1)
     check_integer(repeats, "repeats", low=0)
     task = _task(opened, method, label, hide=hide, known=known, seed=seed)
-    tuned = _tune(task, epochs=epochs, seed=seed, progress=progress) if tune else {}
+    tuned: Mapping[str, Any] = {}
+    if tune and task.known >= trust.MIN_KNOWN:
+        task, tuned = _tune(task, epochs=epochs, seed=seed, progress=progress)
     settings = {"k_range": (2, k_max), "epochs": epochs, **tuned}
-    answer = _fit(task, task.y, n_novel, settings | {"random_state": _state(seed, "fit")}, progress)
-    sweep: ClusterSweep | None = getattr(answer.model, "sweep_", None)
     novel = task.y == -1
+    votes = number.opinions(task.X[novel], k_max=k_max, seed=seed, progress=progress)
+    off: Mapping[str, float] = {}
+    if tune and n_novel is None and votes:
+        off = number.factors_off(number.try_criteria(task.X, task.y, k_max=k_max, seed=seed, progress=progress))
+    believed = number.most_right(off)
+    count = votes[believed].best if believed else n_novel
+    answer = _fit(task, task.y, count, settings | {"random_state": _state(seed, "fit")}, progress)
+    sweep: ClusterSweep | None = votes[believed] if believed else getattr(answer.model, "sweep_", None)
     kept = answer.found >= 0
     rows, found = np.flatnonzero(novel)[kept], answer.found[kept]
     _note_unsettled(sweep, task.notes)
     made, confidence = describe(opened, rows, answer.latent[rows], found=found, label=task.label, seed=seed)
-    votes = trust.opinions(answer.latent[rows], k_max=k_max, seed=seed, progress=progress)
     sure = _sure(task, answer, len(made), settings, repeats=repeats, seed=seed, progress=progress)
     made = [replace(one, repeated=sure.by_class.get(one.number)) for one in made]
     hidden = np.unique(task.truth[novel & (task.truth >= 0)])
@@ -92,13 +97,18 @@ def discover(
         n_novel=len(made),
         classes=made,
         sweep=sweep.to_dict() if sweep is not None else None,
-        criteria={name: one.to_dict() | {"curve": trust.better_is_higher(one)} for name, one in votes.items()},
+        criteria={name: _criterion(one, off.get(name)) for name, one in votes.items()},
         tuned=tuned,
         hidden=tuple(task.classes[code] for code in hidden),
         scores=_score(task.X[rows], found, task.truth[rows], seed=seed) if len(hidden) else {},
         agreement=sure.agreement,
         rehearsal=sure.rehearsal,
-        conclusions=tuple(_conclude(made, votes, sure, given=n_novel is not None)),
+        conclusions=(
+            *number.conclude(chosen=len(made), votes=votes, off=off, given=n_novel is not None),
+            *trust.conclude(
+                stability=[one.stability for one in made], agreement=sure.agreement, rehearsal=sure.rehearsal
+            ),
+        ),
         taken_as_known=int((~kept).sum()),
         notes=tuple(task.notes),
         seconds=round(time.monotonic() - begun, 1),
@@ -138,17 +148,8 @@ def _sure(
     return _Sure(dict(enumerate(kept.tolist())), agreement, rehearsal)
 
 
-def _conclude(
-    made: Sequence[NovelClass], votes: Mapping[str, ClusterSweep], sure: _Sure, *, given: bool
-) -> Iterator[str]:
-    return trust.conclude(
-        chosen=len(made),
-        votes=votes,
-        given=given,
-        stability=[one.stability for one in made],
-        agreement=sure.agreement,
-        rehearsal=sure.rehearsal,
-    )
+def _criterion(sweep: ClusterSweep, off: float | None) -> dict[str, Any]:
+    return sweep.to_dict() | {"curve": number.better_is_higher(sweep), "off": off}
 
 
 def _note_unsettled(sweep: ClusterSweep | None, notes: list[str]) -> None:
@@ -158,9 +159,9 @@ def _note_unsettled(sweep: ClusterSweep | None, notes: list[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What is asked: rows, codes ``y`` with -1 where unlabelled, the ``truth`` behind them, and by which way."""
+    """What is asked: rows, codes ``y`` with -1 where unlabelled, the ``truth`` behind them, and ways to choose from."""
 
-    way: Way
+    ways: Sequence[Way]
     X: FloatArray
     y: IntArray
     truth: IntArray
@@ -168,6 +169,10 @@ class _Task:
     domains: IntArray | None
     label: str | None
     notes: list[str]
+
+    @property
+    def way(self) -> Way:
+        return self.ways[0]
 
     @property
     def known(self) -> int:
@@ -192,12 +197,12 @@ def _task(
             expected = "the column with the domain of each row (--label), and no class to hide"
             raise InputError("label", got=repr(label), expected=expected)
         nothing = np.full(len(space), -1, np.int64)
-        return _Task(by_domains, X, nothing, nothing, classes, truth, label or space.label, notes)
+        return _Task((by_domains,), X, nothing, nothing, classes, truth, label or space.label, notes)
     y = _put_aside(space, truth, classes, hide=hide, known=known, seed=seed)
     novel = _novel(y)
-    way = methods.choose(method, known=len(np.unique(y[~novel])), notes=notes)
+    ways = methods.choose(method, known=len(np.unique(y[~novel])), notes=notes)
     _note_mixed(np.unique(y[~novel]), np.unique(truth[novel & (truth >= 0)]), notes)
-    return _Task(way, X, y, truth, classes, None, label or space.label, notes)
+    return _Task(ways, X, y, truth, classes, None, label or space.label, notes)
 
 
 def _fit(task: _Task, y: IntArray, n_novel: int | None, settings: Mapping[str, Any], progress: Progress) -> Answer:
@@ -272,20 +277,13 @@ def _put_aside(
     return np.where(aside, -1, truth)
 
 
-def _tune(task: _Task, *, epochs: int, seed: int, progress: Progress) -> dict[str, Any]:
-    if not task.way.search or task.known < trust.MIN_KNOWN:
-        return {}
-    search = HiddenClassSearchCV(
-        estimator=task.way.make(
-            2, {"epochs": max(5, epochs // 3), "n_init": 3, "random_state": derive_seed(seed, "tuning")}
-        ),
-        param_distributions=task.way.search,
-        n_iter=4,
-        cv=HiddenClassSplit(n_splits=2, random_state=derive_seed(seed, "folds")),
-        refit=False,
-        random_state=_state(seed, "candidates"),
-    )
-    return dict(search.fit(task.X, task.y, progress=progress).best_params_)
+def _tune(task: _Task, *, epochs: int, seed: int, progress: Progress) -> tuple[_Task, Mapping[str, Any]]:
+    """Return the task with the way that finds hidden known classes best, and its settings."""
+    tuned = tuned_by_hiding(task.ways, task.X, task.y, epochs=epochs, seed=seed, progress=progress)
+    if len(task.ways) > 1:
+        said = ", ".join(f"{name} {accuracy:.0%}" for name, accuracy in tuned.accuracies.items())
+        task.notes.append(f"{tuned.way.name} was chosen by the share of rows of hidden known classes right: {said}")
+    return replace(task, ways=(tuned.way,)), tuned.settings
 
 
 def _score(X: FloatArray, found: IntArray, truth: IntArray, *, seed: int) -> dict[str, dict[str, float]]:

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from spaceform.clustering.kmeans import kmeans
-from spaceform.clustering.n_clusters import ClusterSweep
-from spaceform.types import no_progress
 from spaceform.workflows.discovering import trust
 
 
@@ -48,30 +46,9 @@ def test_rows_taken_for_known_ones_count_as_wrong():
     assert trust.rehearse(X, y, fit, n_novel=1, seed=0).accuracy == 0.5
 
 
-def test_criteria_agree_on_blobs_and_say_so():
-    rng = np.random.default_rng(0)
-    X = 10 * rng.normal(size=(5, 8))[np.arange(150) % 5] + rng.normal(size=(150, 8))
-    votes = trust.opinions(X, k_max=9, seed=0, progress=no_progress)
-    assert votes["silhouette"].best == votes["davies_bouldin"].best == 5
-    for sweep in votes.values():
-        curve = trust.better_is_higher(sweep)
-        assert min(curve) == 0
-        assert max(curve) == 1
-    assert trust.better_is_higher(votes["davies_bouldin"])[3] == 1
-    assert trust.opinions(X[:3], k_max=9, seed=0, progress=no_progress) == {}
-
-
 def test_words():
-    sweep = ClusterSweep("silhouette", (2, 3), ((0.1,), (0.2,)), 3)
     done = trust.Rehearsal(hidden=2, rows=1200, accuracy=0.8, plain=0.6)
-    said = list(
-        trust.conclude(
-            chosen=3, votes={"silhouette": sweep}, given=False, stability=[0.9, 0.6, 0.3], agreement=0.7, rehearsal=done
-        )
-    )
-    assert said[0] == "3 classes; all criteria agree (silhouette 3)"
-    assert said[1].startswith("1 of 3 classes are stable")
-    assert said[2] == "with other seeds 70% of the rows keep their class"
-    assert "80% of their 1,200 rows right (k-means on the vectors: 60%)" in said[3]
-    given = trust.conclude(chosen=4, votes={"a": sweep}, given=True, stability=[1], agreement=None, rehearsal=None)
-    assert next(given) == "4 classes as asked for; all criteria say 3 (a 3)"
+    said = list(trust.conclude(stability=[0.9, 0.6, 0.3], agreement=0.7, rehearsal=done))
+    assert said[0].startswith("1 of 3 classes are stable")
+    assert said[1] == "with other seeds 70% of the rows keep their class"
+    assert "80% of their 1,200 rows right (k-means on the vectors: 60%)" in said[2]

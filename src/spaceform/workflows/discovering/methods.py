@@ -18,7 +18,8 @@ from spaceform.workflows.learning.trainables import accepts, find_trainable
 
 PURPOSE = "class_discovery"
 DEFAULT = "tabular-ncd"
-BASELINES: Mapping[str, type] = {"ncd-kmeans": NCDKMeans, "ncd-spectral": NCDSpectralClustering}
+PLAIN = "ncd-kmeans"
+BASELINES: Mapping[str, type] = {PLAIN: NCDKMeans, "ncd-spectral": NCDSpectralClustering}
 """Cluster the vectors as they are."""
 
 ALIASES = {"pbn": DEFAULT}
@@ -26,6 +27,7 @@ AUTO = "auto"
 
 SEARCHES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     DEFAULT: {"loss_weight": (0.1, 0.5, 0.85), "learning_rate": (1e-3, 5e-3), "latent_dim": (16, 32)},
+    PLAIN: {"init_power": (1.0, 2.0)},
 }
 """Settings that hiding known classes chooses from."""
 
@@ -102,13 +104,17 @@ def find(method: str) -> Way | None:
     return every[name]
 
 
-def choose(method: str, *, known: int, notes: list[str]) -> Way:
-    """Return the way that ``method`` names, or plain k-means where too few classes are ``known`` to learn from."""
-    way = find(method) or ways()[DEFAULT]
-    if way.learns and known < 2:
+def choose(method: str, *, known: int, notes: list[str]) -> tuple[Way, ...]:
+    """Return the way that ``method`` names, or the ways between which hiding known classes is to decide.
+
+    Plain k-means where too few classes are ``known`` to learn from.
+    """
+    every = ways()
+    named = find(method)
+    if (named or every[DEFAULT]).learns and known < 2:
         notes.append(f"{known} known class(es) can't shape a space: plain k-means on the vectors as they are")
-        return Way("ncd-kmeans", BASELINES["ncd-kmeans"])
-    return way
+        return (every[PLAIN],)
+    return (named,) if named is not None else (every[DEFAULT], every[PLAIN])
 
 
 def fit(

@@ -1,20 +1,18 @@
-"""How sure a discovery is: other seeds, known classes hidden and looked for again, several criteria for the number."""
+"""How sure a discovery is: other seeds, and known classes hidden and looked for again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spaceform.clustering.hidden_classes import HiddenClassSplit
 from spaceform.clustering.kmeans import kmeans
-from spaceform.clustering.n_clusters import SMALLER_IS_BETTER, ClusterSweep, sweep_criteria
-from spaceform.errors import InputError
 from spaceform.metrics.clustering import hungarian_accuracy
 from spaceform.ops.assignment import contingency
 from spaceform.rng import derive_seed
-from spaceform.types import FloatArray, IntArray, Progress
+from spaceform.types import FloatArray, IntArray
 
 MIN_KNOWN = 4
 """With fewer known classes there is nothing to hide."""
@@ -89,50 +87,8 @@ def repeat(found: IntArray, y: IntArray, fit: Fit, *, times: int, seed: int) -> 
     return kept / times, float(np.mean(shares))
 
 
-def opinions(latent: FloatArray, *, k_max: int, seed: int, progress: Progress) -> dict[str, ClusterSweep]:
-    """Return what several criteria say of the number of classes in ``latent (m, e)``, on rows of unit length."""
-    lengths = np.linalg.norm(latent, axis=1, keepdims=True)
-    try:
-        return sweep_criteria(
-            latent / np.maximum(lengths, 1e-12),
-            k_range=(2, k_max),
-            random_state=derive_seed(seed, "opinions"),
-            progress=progress,
-        )
-    except InputError:  # too few different rows for a range
-        return {}
-
-
-def better_is_higher(sweep: ClusterSweep) -> list[float]:
-    """Return the means of a sweep on [0, 1], higher is better; of the elbow the depth below the chord."""
-    values = np.array(sweep.means)
-    ks = np.array(sweep.ks, dtype=float)
-    if sweep.index == "elbow":
-        values = np.interp(ks, ks[[0, -1]], values[[0, -1]]) - values
-    elif sweep.index in SMALLER_IS_BETTER:
-        values = -values
-    low, high = np.nanmin(values), np.nanmax(values)
-    return [float(value) for value in (values - low) / max(high - low, 1e-12)]
-
-
-def conclude(
-    *,
-    chosen: int,
-    votes: Mapping[str, ClusterSweep],
-    given: bool,
-    stability: Sequence[float],
-    agreement: float | None,
-    rehearsal: Rehearsal | None,
-) -> Iterator[str]:
-    """Yield in words how many classes there are, and how far to trust them."""
-    if votes:
-        said = sorted(sweep.best for sweep in votes.values())
-        named = ", ".join(f"{name.replace('_', ' ')} {sweep.best}" for name, sweep in votes.items())
-        start = f"{chosen} classes as asked for" if given else f"{chosen} classes"
-        spread = f"criteria say {said[0]} to {said[-1]}"
-        if said[0] == said[-1]:
-            spread = "all criteria agree" if said[0] == chosen else f"all criteria say {said[0]}"
-        yield f"{start}; {spread} ({named})"
+def conclude(*, stability: Sequence[float], agreement: float | None, rehearsal: Rehearsal | None) -> Iterator[str]:
+    """Yield in words how far to trust the classes."""
     stable = sum(one >= STABLE for one in stability)
     loose = sum(one < DISSOLVING for one in stability)
     yield f"{stable} of {len(stability)} classes are stable when 80% of the rows are clustered again, {loose} dissolve"
