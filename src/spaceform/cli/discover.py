@@ -18,7 +18,7 @@ def discover(
     method: Annotated[
         str,
         typer.Option(
-            help="auto (tabular-ncd or ncd-kmeans, by hidden known classes), a paper on class discovery, or ncd-spectral."
+            help="auto (chosen by hiding known classes), a paper on class discovery, ncd-kmeans or ncd-spectral."
         ),
     ] = "auto",
     label: Annotated[str | None, typer.Option(help="Column with the known classes.")] = None,
