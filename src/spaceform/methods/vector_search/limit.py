@@ -26,8 +26,8 @@ from spaceform.types import BoolArray, FloatArray, Progress, no_progress
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 """Adam as the released script leaves it."""
 
-_SWEEP = range(-4, 6)
-"""Numbers of documents around the found one that are tried too: success is not monotone."""
+_SWEEP = (4, 5)
+"""So many fewer and more documents than were found are tried too: success is not monotone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,32 +186,42 @@ def critical_n(
     k: int = 2,
     *,
     start: int | None = None,
+    sweep: tuple[int, int] = _SWEEP,
+    restarts: int = 1,
     optimiser: FreeOptimiser = PAPER,
     random_state: int = 42,
     progress: Progress = no_progress,
 ) -> CriticalN:
     """Search the largest n for which free embeddings in d dimensions return every k-subset of n documents.
 
-    Gallops from ``start`` by 1, 2, 4, ..., bisects, then tries n - 4 to n + 5 around the found number and takes the
-    largest that succeeded. Raises ``InputError`` for d or k below 1 and more sets than are listed. Each try costs
-    O(C(n, k) n d) per step.
+    Gallops from ``start`` by 1, 2, 4, ..., bisects, then tries the numbers from ``sweep[0]`` fewer to ``sweep[1]``
+    more than were found and takes the largest that succeeded. In two or three dimensions documents can't pass each
+    other, so that a start may lead nowhere: ``restarts`` of them are tried (the paper: one).
+
+    Raises ``InputError`` for d, k or restarts below 1 and more sets than are listed. Each try costs O(C(n, k) n d) per
+    step.
     """
     d, k = check_integer(d, "d", low=1), check_integer(k, "k", low=1)
+    restarts = check_integer(restarts, "restarts", low=1)
+    fewer, more = (check_integer(count, "sweep", low=0) for count in sweep)
     first = start if start is not None else round(published_critical_n(d)) if k == 2 and d > 3 else k + 2
     accuracies: dict[int, float] = {}
 
     def solves(n: int) -> bool:
         if n not in accuracies:
-            table = relevance_table(document_sets(n, k), n)
-            seed = derive_seed(random_state, "free", d, n)
-            accuracies[n] = free_embedding(table, d, optimiser=optimiser, random_state=seed).accuracy
+            table, accuracies[n] = all_sets(n, k), 0.0
+            for restart in range(restarts):
+                seed = derive_seed(random_state, "free", d, n, restart)
+                found = free_embedding(table, d, optimiser=optimiser, random_state=seed)
+                accuracies[n] = max(accuracies[n], found.accuracy)
+                if accuracies[n] == 1:
+                    break
             progress(f"critical n, d={d}", len(accuracies), 0, {"n": n, "accuracy": accuracies[n]})
         return accuracies[n] == 1
 
     found = _last_true(solves, max(first, k + 1), k + 1)
-    for n in (found + offset for offset in _SWEEP):
-        if n > k:
-            solves(n)
+    for n in range(max(found - fewer, k + 1), found + more + 1):
+        solves(n)
     most = max((n for n, accuracy in accuracies.items() if accuracy == 1), default=k)
     return CriticalN(d=d, k=k, n=most, accuracies=dict(sorted(accuracies.items())))
 
@@ -220,6 +230,8 @@ def capacity_curve(
     dims: Sequence[int],
     k: int = 2,
     *,
+    sweep: tuple[int, int] = _SWEEP,
+    restarts: int = 1,
     optimiser: FreeOptimiser = PAPER,
     random_state: int = 42,
     progress: Progress = no_progress,
@@ -227,8 +239,18 @@ def capacity_curve(
     """Return `critical_n` for each of ``dims``; each search starts where the one before ended."""
     curve: list[CriticalN] = []
     for d in dims:
-        start = curve[-1].n + 1 if curve else None
-        curve.append(critical_n(d, k, start=start, optimiser=optimiser, random_state=random_state, progress=progress))
+        curve.append(
+            critical_n(
+                d,
+                k,
+                start=curve[-1].n + 1 if curve else None,
+                sweep=sweep,
+                restarts=restarts,
+                optimiser=optimiser,
+                random_state=random_state,
+                progress=progress,
+            )
+        )
     return curve
 
 
