@@ -27,13 +27,17 @@ def audit(
     before: Annotated[
         Path | None, typer.Option(help="Earlier Space of the same rows: how far did vectors move?")
     ] = None,
+    judgements: Annotated[
+        Path | None, typer.Option(help="JSON lines (query-id, corpus-id): can single vectors return these at all?")
+    ] = None,
+    queries: Annotated[Path | None, typer.Option(help="Space with the vectors of the judged queries, by id.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Look at a Space from all sides and say what stands out."""
     from spaceform.workflows.audit import audit as run
 
     with progress_bar() as progress:
-        result = run(space, label=label, seed=seed, sample=sample, before=before, progress=progress)
+        result = run(space, label=label, seed=seed, sample=sample, before=before, judgements=judgements, queries=queries, progress=progress)
     if as_json:
         print_json(result.to_dict())
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from spaceform.data.judged.texts import JudgedTexts
 from spaceform.data.layouts.benchmarks.text_files import bad_line, benchmark_file, text_lines
 from spaceform.data.layouts.source import shown
 from spaceform.errors import InputError
-from spaceform.types import PathLike
+from spaceform.types import IntArray, PathLike
 
 QRELS = ("qrels.jsonl", "qrels/test.jsonl")
 
@@ -28,7 +29,7 @@ def read_judged(folder: PathLike) -> JudgedTexts:
     """
     corpus = _texts(benchmark_file(folder, "corpus.jsonl"))
     queries = _texts(benchmark_file(folder, "queries.jsonl"))
-    pairs = read_pairs(benchmark_file(folder, *QRELS), list(queries), list(corpus))
+    _, pairs = read_pairs(benchmark_file(folder, *QRELS), list(queries), list(corpus))
     return JudgedTexts(
         name=Path(folder).resolve().name,
         documents=list(corpus.values()),
@@ -39,10 +40,12 @@ def read_judged(folder: PathLike) -> JudgedTexts:
     )
 
 
-def read_pairs(path: Path, query_ids: list[str] | None, document_ids: list[str]) -> np.ndarray:
-    """Return the judgements of a file as ``(p, 2)`` rows (query, document), without those of score 0.
+def read_pairs(
+    path: Path, query_ids: Sequence[str] | None, document_ids: Sequence[str]
+) -> tuple[list[str], IntArray]:
+    """Return the queries' ids, and the judgements of a file as ``(p, 2)`` rows (query, document), but those of score 0.
 
-    ``query_ids`` None: queries are numbered as they come. Raises ``InputError`` as `read_judged`.
+    ``query_ids`` None: queries are those of the file, in its order. Raises ``InputError`` as `read_judged`.
     """
     rows = {} if query_ids is None else {name: row for row, name in enumerate(query_ids)}
     columns = {name: column for column, name in enumerate(document_ids)}
@@ -50,20 +53,18 @@ def read_pairs(path: Path, query_ids: list[str] | None, document_ids: list[str])
     for number, line in text_lines(path):
         record = _record(path, number, line, ("query-id", "corpus-id"))
         query, document = str(record["query-id"]), str(record["corpus-id"])
-        if query_ids is None:
-            rows.setdefault(query, len(rows))
-        if query not in rows or document not in columns:
-            unknown = f"query {query!r}" if query not in rows else f"document {document!r}"
+        if (query_ids is not None and query not in rows) or document not in columns:
+            unknown = f"document {document!r}" if document not in columns else f"query {query!r}"
             raise InputError(f"{shown(path)}, line {number}", got=f"unknown {unknown}", expected="ids of the texts")
         try:
             relevant = float(record.get("score", 1)) > 0
         except (TypeError, ValueError) as error:
             raise bad_line(path, number, line, expected="a number as score") from error
         if relevant:
-            found[rows[query], columns[document]] = None
+            found[rows.setdefault(query, len(rows)), columns[document]] = None
     if not found:
         raise InputError(shown(path), got="no judgement above 0", expected="one or more")
-    return np.array(list(found), dtype=np.int64)
+    return list(rows), np.array(list(found), dtype=np.int64)
 
 
 def write_judged(texts: JudgedTexts, folder: PathLike) -> None:
