@@ -37,7 +37,16 @@ def audit(
     from spaceform.workflows.audit import audit as run
 
     with progress_bar() as progress:
-        result = run(space, label=label, seed=seed, sample=sample, before=before, judgements=judgements, queries=queries, progress=progress)
+        result = run(
+            space,
+            label=label,
+            seed=seed,
+            sample=sample,
+            before=before,
+            judgements=judgements,
+            queries=queries,
+            progress=progress,
+        )
     if as_json:
         print_json(result.to_dict())
         return
@@ -87,6 +96,9 @@ def _print_pairs(result: AuditResult) -> None:
             for one in result.confusions[:SHOWN_ROWS]
         ]
         print_table("Most confused classes", ("class", "class", "share of nearest", "such as"), rows)
+    if result.capacity is not None:
+        rows = [(one.d, one.accuracy, one.gap) for one in result.capacity.tried]
+        print_table("Can single vectors return what is asked?", ("dimensions", "sets returned, optimised", "gap"), rows)
     if result.duplicates is not None and result.duplicates.pairs:
         rows = [(*map(cell, pair.ids), pair.distance) for pair in result.duplicates.pairs[:SHOWN_ROWS]]
         print_table("Near-duplicates", ("row", "row", "distance"), rows)

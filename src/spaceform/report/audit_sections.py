@@ -141,8 +141,16 @@ def _capacity(audit: Mapping[str, Any]) -> Section | None:
     else:
         reached = str(found["needed"])
     rows: list[tuple[str, Any, str]] = [
-        ("queries", found["queries"], f"over {found['documents']:,} judged rows, up to {found['largest_set']} relevant"),
-        ("dimensions at any margin", f"{found['rank_low']} to {found['rank_high']}", "proven bounds; margins may vanish"),
+        (
+            "queries",
+            found["queries"],
+            f"over {found['documents']:,} judged rows, up to {found['largest_set']} relevant",
+        ),
+        (
+            "dimensions at any margin",
+            f"{found['rank_low']} to {found['rank_high']}",
+            "proven bounds; margins may vanish",
+        ),
         ("dimensions by optimising", reached, "vectors fitted on the judgements alone: what an encoder can't beat"),
         (
             "widest gap possible",

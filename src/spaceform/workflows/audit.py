@@ -52,13 +52,15 @@ def audit(
     drawn by ``seed``, whose neighbours are searched, among ten times as many at most; ``floors`` names other vectors
     ``(n, any width)`` of the same rows (raw pixels, an untrained encoder), whose retrieval is shown beside;
     ``before`` is an earlier Space of the same rows, by id (before training, of another checkpoint), to tell how far the
-    vectors moved since; ``judgements`` say which rows are relevant to which query, as a mapping from query ids to ids of
-    rows or as a file of JSON lines with ``query-id``, ``corpus-id`` and perhaps ``score``, to tell whether single vectors
-    can return them at all and from which dimension on; ``queries`` is a Space with the vectors of those queries, by id.
+    vectors moved since; ``judgements`` say which rows are relevant to which query, as a mapping from query ids to ids
+    of rows or as a file of JSON lines with ``query-id``, ``corpus-id`` and perhaps ``score``, to tell whether single
+    vectors can return them at all and from which dimension on; ``queries`` is a Space with the vectors of those
+    queries, by id.
 
     Unlabelled Spaces get the parts that need no label. Distances are Euclidean; on the sphere they order as cosines
     do, and the Poincare ball is looked at in the tangent space at its origin. Raises ``InputError`` for fewer than 3
-    rows, an unknown label, floors of another length and queries without judgements. O(sample * min(n, 10 sample) * d).
+    rows, an unknown label, floors of another length, judgements that do not fit and queries without any.
+    O(sample * min(n, 10 sample) * d).
     """
     begun = time.monotonic()
     opened = space if isinstance(space, Space) else Space.open(space)
@@ -70,6 +72,8 @@ def audit(
     check_integer(sample, "sample", low=10)
     if queries is not None and judgements is None:
         raise InputError("judgements", got="none", expected="which rows are relevant to which of the queries")
+    asked = queries if queries is None or isinstance(queries, Space) else Space.open(queries)
+    questions = None if judgements is None else capacity.read_questions(opened, judgements, asked)
     parts = _Parts(progress, PARTS + (before is not None) + (judgements is not None))
     ground = parts.take("neighbours", lambda: prepare(opened, sample=sample, seed=seed))
     assert ground is not None  # noqa: S101  # nothing in there refuses checked vectors
@@ -100,9 +104,8 @@ def audit(
         earlier = before if isinstance(before, Space) else Space.open(before)
         moved = parts.take("movement", lambda: movement.find_movement(ground, earlier, codes))
         result = replace(result, movement=moved)
-    if judgements is not None:
-        asked = queries if queries is None or isinstance(queries, Space) else Space.open(queries)
-        found = parts.take("capacity", lambda: capacity.find_capacity(ground, judgements, asked, progress=progress))
+    if questions is not None:
+        found = parts.take("capacity", lambda: capacity.find_capacity(ground, questions, progress=progress))
         result = replace(result, capacity=found)
     result = replace(result, missing=dict(parts.missing))
     return replace(

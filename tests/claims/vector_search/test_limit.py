@@ -45,10 +45,14 @@ def test_the_mechanism_fails_when_its_figures_do(record, arm, changes, part):
 
 def test_only_the_pattern_differs_between_the_pattern_arms():
     settings = claim.SETTINGS["smoke"]
-    made = {pattern: limit_texts.pattern_set(pattern, 0, settings) for pattern in ("dense", "cycle", "random", "disjoint")}
+    made = {
+        pattern: limit_texts.pattern_set(pattern, 0, settings) for pattern in ("dense", "cycle", "random", "disjoint")
+    }
     assert len({tuple(one.queries) for one in made.values()}) == 1
     assert len({tuple(one.document_ids) for one in made.values()}) == 1
-    assert {len(text.split(",")) for one in made.values() for text in one.documents} == {settings["patterns"]["min_items"] - 1}
+    assert {len(text.split(",")) for one in made.values() for text in one.documents} == {
+        settings["patterns"]["min_items"] - 1
+    }
 
 
 def test_words_score_by_maxsim_what_their_mean_does_not_tell():

@@ -69,7 +69,7 @@ def test_the_same_seed_makes_the_same_texts():
         ({"attributes": PLAIN_NOUNS[:20]}, "fill"),
         ({"attributes": ["figs", "Figs"]}, "twice"),
         ({"min_items": 3}, "min_items.*relevant attributes"),
-        ({"n_documents": 6}, "n_documents.*at least 7"),
+        ({"n_documents": 5}, "n_documents.*at least 6"),
         ({"pattern": "disjoint", "n_documents": 29}, "at least 30"),
         ({"pattern": "sparse"}, "one of"),
         ({"k": 0}, "k"),

@@ -18,6 +18,8 @@ from spaceform.methods.vector_search.limit import (
     free_loss,
     least_dimension,
 )
+from spaceform.metrics.relevance.sets import set_margins
+from spaceform.ops.capacity.bounds import margin_dimension_bound
 from spaceform.ops.capacity.moment_curve import moment_curve_embedding
 from spaceform.ops.capacity.subsets import document_sets
 
@@ -74,7 +76,9 @@ def test_the_floor_of_the_loss_is_log_k():
 
 
 def test_large_logits_do_not_overflow():
-    value, *gradients = free_loss(np.array([[1.0]]), np.array([[1.0], [-1.0]]), np.array([[False, True]]), temperature=1e-6)
+    value, *gradients = free_loss(
+        np.array([[1.0]]), np.array([[1.0], [-1.0]]), np.array([[False, True]]), temperature=1e-6
+    )
     assert value == pytest.approx(2e6)
     assert np.isfinite(gradients[0]).all()
 
@@ -98,6 +102,16 @@ def test_rows_stay_on_the_sphere_and_the_result_repeats():
     assert one.accuracy == 1
     assert one.stopped == "exact"
     assert one.margin > 0
+
+
+@pytest.mark.parametrize(("n", "d"), [(5, 3), (6, 4), (7, 5)])
+def test_no_margin_is_wider_than_the_bound_allows(n, d):
+    found = free_embedding(all_sets(n, 2), d, optimiser=FreeOptimiser(max_steps=800, stop_when_exact=False))
+    assert found.accuracy == 1
+    assert margin_dimension_bound(n, 2, min(1.0, found.margin / 2)) <= d
+    curve = moment_curve_embedding(n, 2)
+    gap = set_margins(curve.queries(document_sets(n, 2)) @ curve.documents.T, all_sets(n, 2)).min()
+    assert margin_dimension_bound(n, 2, gap / 2) <= 4
 
 
 def test_equal_vectors_answer_nothing():

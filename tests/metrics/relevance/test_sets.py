@@ -53,9 +53,7 @@ def test_truncation_scales_again():
     queries, documents = generator.normal(size=(5, 6)), generator.normal(size=(8, 6))
     table = np.arange(8) < np.array([2, 1, 3, 2, 1])[:, None]
     found = truncation_curve(queries, documents, table, dims=(2, 6), k=3)
-    cosines = [
-        [q[:2] @ d[:2] / np.linalg.norm(q[:2]) / np.linalg.norm(d[:2]) for d in documents] for q in queries
-    ]
+    cosines = [[q[:2] @ d[:2] / np.linalg.norm(q[:2]) / np.linalg.norm(d[:2]) for d in documents] for q in queries]
     assert found[2] == pytest.approx(slow_recall(np.array(cosines), table, 3))
     assert set(found) == {2, 6}
     documents[3, :2] = 0

@@ -55,7 +55,9 @@ def test_extremes():
     assert largest_margin(comb(5000, 2500), 1) == 0.0
 
 
-@pytest.mark.parametrize(("n", "k", "gamma"), [(5, 0, 0.1), (5, 5, 0.1), (5, 2, 0), (5, 2, 1.1), (5, 2, -1), (5, 2, np.nan)])
+@pytest.mark.parametrize(
+    ("n", "k", "gamma"), [(5, 0, 0.1), (5, 5, 0.1), (5, 2, 0), (5, 2, 1.1), (5, 2, -1), (5, 2, np.nan)]
+)
 def test_bad_input_is_refused(n, k, gamma):
     with pytest.raises(InputError):
         margin_dimension_bound(n, k, gamma)

@@ -15,7 +15,9 @@ def margin(n, k, dtype=np.float64, sample=None):
     return set_margins(scores, relevance_table(sets, n)).min()
 
 
-@pytest.mark.parametrize(("n", "k"), [(3, 1), (100, 1), (2000, 1), (3, 2), (46, 2), (100, 2), (300, 2), (4, 3), (60, 3)])
+@pytest.mark.parametrize(
+    ("n", "k"), [(3, 1), (100, 1), (2000, 1), (3, 2), (46, 2), (100, 2), (300, 2), (4, 3), (60, 3)]
+)
 def test_every_set_is_returned_in_float64(n, k):
     assert margin(n, k) > 0
 
@@ -49,10 +51,14 @@ def test_sets_of_different_sizes():
     table[:, 7] |= ~table.any(1)
     curve = moment_curve_embedding(25, int(table.sum(1).max()))
     assert set_margins(curve.queries_of(table) @ curve.documents.T, table).min() > 0
-    np.testing.assert_array_equal(moment_curve_embedding(9, 2).queries([[5, 2]]), moment_curve_embedding(9, 2).queries([[2, 5]]))
+    np.testing.assert_array_equal(
+        moment_curve_embedding(9, 2).queries([[5, 2]]), moment_curve_embedding(9, 2).queries([[2, 5]])
+    )
 
 
-@pytest.mark.parametrize("sets", [[[0, 0]], [[0, 9]], [[-1, 2]], [[0, 1, 2]], [0, 1], [[0.5, 1.0]], np.empty((0, 2), int)])
+@pytest.mark.parametrize(
+    "sets", [[[0, 0]], [[0, 9]], [[-1, 2]], [[0, 1, 2]], [0, 1], [[0.5, 1.0]], np.empty((0, 2), int)]
+)
 def test_bad_sets_are_refused(sets):
     with pytest.raises(InputError, match="sets"):
         moment_curve_embedding(9, 2).queries(sets)

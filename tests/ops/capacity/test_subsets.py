@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spaceform.errors import InputError
-from spaceform.ops.capacity.subsets import check_relevance, document_sets, relevance_table
+from spaceform.ops.capacity.subsets import asked_documents, check_relevance, document_sets, relevance_table
 
 
 def test_all_sets_in_lexicographic_order():
@@ -56,6 +56,13 @@ def test_table_of_relevance():
 def test_tables_that_ask_nothing_are_refused(table, part):
     with pytest.raises(InputError, match=part):
         check_relevance(table)
+
+
+def test_documents_that_nobody_wants_become_one():
+    table = relevance_table([[0, 4], [4, 5]], 7)
+    np.testing.assert_array_equal(asked_documents(table), relevance_table([[0, 1], [1, 2]], 4))
+    whole = relevance_table([[0, 1], [1, 2]], 3)
+    np.testing.assert_array_equal(asked_documents(whole), whole)
 
 
 def test_a_table_of_counts_becomes_bool():

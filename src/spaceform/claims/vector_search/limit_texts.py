@@ -1,4 +1,4 @@
-"""What the claim of LIMIT retrieves from, and with: texts, an encoder, scores, and a projection fitted on the answers."""
+"""What the claim of LIMIT retrieves from, and with: texts, an encoder, scores, and maps fitted on the answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from spaceform.data.judged.words import PLAIN_NOUNS, wordnet_attributes
 from spaceform.nets.text import TextEncoder
 from spaceform.ops.pairs import l2_normalize
 from spaceform.rng import derive_seed, torch_generator
+from spaceform.search.scorers.bm25 import words_of
 from spaceform.search.scorers.max_sim import max_sim
 from spaceform.types import BoolArray, FloatArray
 
@@ -68,13 +69,19 @@ def encoder_of(settings: Mapping[str, Any], context: Context) -> Encoder:
 
 def attributes_of(settings: Mapping[str, Any], seed: int) -> list[str]:
     """Return what may be liked at this scale: the nouns that ship here, or those drawn from WordNet by the seed."""
-    return list(PLAIN_NOUNS) if settings["attributes"] is None else wordnet_attributes(settings["attributes"], random_state=seed)
+    return (
+        list(PLAIN_NOUNS)
+        if settings["attributes"] is None
+        else wordnet_attributes(settings["attributes"], random_state=seed)
+    )
 
 
 def stress_test(seed: int, settings: Mapping[str, Any], context: Context) -> JudgedTexts:
     """Return the small set: generated, or the published one from the benchmark's folder."""
     if settings["folder"] is not None:
-        return read_judged(context.benchmark_root("limit/ and limit-small/ (corpus, queries, qrels .jsonl)") / settings["folder"])
+        return read_judged(
+            context.benchmark_root("limit/ and limit-small/ (corpus, queries, qrels .jsonl)") / settings["folder"]
+        )
     size = settings["stress"]
     return make_limit(attributes_of(settings, seed), **size, seed=seed)
 
@@ -107,7 +114,7 @@ def tf_idf(texts: JudgedTexts) -> tuple[FloatArray, FloatArray]:
     """Return documents and queries as unit rows of word counts times inverse document frequency."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    model = TfidfVectorizer(token_pattern=r"\w+")
+    model = TfidfVectorizer(tokenizer=words_of, token_pattern=None, lowercase=False)
     documents = model.fit_transform(texts.documents).toarray()
     return documents, model.transform(texts.queries).toarray()
 
@@ -131,6 +138,6 @@ def overfit(
     for _ in range(steps):
         optimizer.zero_grad()
         loss = -(wanted * torch.log_softmax(closeness() / 0.1, dim=1)).sum() / wanted.sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return closeness().detach().numpy().astype(np.float64)

@@ -21,8 +21,8 @@ QRELS = ("qrels.jsonl", "qrels/test.jsonl")
 def read_judged(folder: PathLike) -> JudgedTexts:
     """Read documents, queries and judgements from a folder of JSON lines.
 
-    ``corpus.jsonl`` has ``_id``, ``text`` and perhaps a ``title``, put in front; ``queries.jsonl`` ``_id`` and ``text``;
-    ``qrels.jsonl`` (or ``qrels/test.jsonl``) ``query-id``, ``corpus-id`` and perhaps ``score``: 0 is no relevance.
+    ``corpus.jsonl`` has ``_id``, ``text`` and perhaps a ``title``, put in front; ``queries.jsonl`` ``_id`` and
+    ``text``; ``qrels.jsonl`` (or ``qrels/test.jsonl``) ``query-id``, ``corpus-id`` and perhaps ``score``: 0 is no relevance.
 
     Raises ``InputError`` naming the file and line of what can't be read, of an id that stands twice or of a judgement
     about unknown ids, and for queries without a relevant document. O(size of the files).
@@ -40,9 +40,7 @@ def read_judged(folder: PathLike) -> JudgedTexts:
     )
 
 
-def read_pairs(
-    path: Path, query_ids: Sequence[str] | None, document_ids: Sequence[str]
-) -> tuple[list[str], IntArray]:
+def read_pairs(path: Path, query_ids: Sequence[str] | None, document_ids: Sequence[str]) -> tuple[list[str], IntArray]:
     """Return the queries' ids, and the judgements of a file as ``(p, 2)`` rows (query, document), but those of score 0.
 
     ``query_ids`` None: queries are those of the file, in its order. Raises ``InputError`` as `read_judged`.

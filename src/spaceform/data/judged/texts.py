@@ -32,7 +32,10 @@ class JudgedTexts:
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
         sizes = np.array([len(self.queries), len(self.documents)])
-        for name, ids, count in (("query_ids", self.query_ids, sizes[0]), ("document_ids", self.document_ids, sizes[1])):
+        for name, ids, count in (
+            ("query_ids", self.query_ids, sizes[0]),
+            ("document_ids", self.document_ids, sizes[1]),
+        ):
             if len(ids) != count or len(set(ids)) != count:
                 raise InputError(name, got=f"{len(set(ids))} different ids", expected=f"{count}, one per text")
         pairs = self.pairs

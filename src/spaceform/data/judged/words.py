@@ -12,40 +12,43 @@ from spaceform.errors import InputError
 from spaceform.rng import as_generator, derive_seed
 from spaceform.types import Progress, RandomState, no_progress
 
-# fmt: off
-PLAIN_NOUNS = tuple("""
+_PLAIN_NOUNS = """
 almonds anchors apples apricots armchairs atlases avocados axes badgers bagels balloons bananas banjos barley baskets
 beavers beetles bells bicycles biscuits blankets bonnets bottles bridges broccoli brooms buckets butterflies cabbages
-cactuses cakes camels candles canoes carpets carrots castles cellos chalk cheese cherries chess chimneys clarinets clocks
-clouds cobwebs coconuts comets compasses cranes crayons crickets cucumbers curtains cushions daisies dolphins donkeys
-doughnuts drums eagles easels eels elbows elephants envelopes falcons feathers fences ferries fiddles figs flutes foxes
-frogs garlic geese ginger giraffes glaciers goats gondolas grapes guitars gulls hammers hamsters harps hats hedgehogs
-helmets herons honey hornets horses igloos ink islands ivy jackets jam jigsaws jugglers kangaroos kettles kites kiwis
-ladders lanterns lemons lentils leopards lighthouses lilacs limes lizards llamas lobsters magnets mangoes maples marbles
-marmalade mirrors mittens moss moths mules mushrooms mustard needles nests noodles oars oboes octopuses olives onions
-opera orchids otters owls oysters pancakes pandas parrots peaches pearls pelicans pencils penguins peppers pianos pickles
-pigeons pillows pineapples planets plums ponies poppies porcupines potatoes puddings puppets puzzles quilts quinces
-rabbits radishes rainbows raisins ravens ribbons rice riddles robins roses rubies saddles sailboats salmon sandals
-scarves scissors scooters seahorses seashells sharks shovels skates sleds snails snow sofas spiders spinach sponges spoons
-squirrels stamps statues swans tangerines tea tents thimbles thunder tigers toads tomatoes trains trumpets tulips turtles
-umbrellas unicycles vases velvet violins volcanoes waffles walnuts walruses waterfalls whales whistles willows windmills
-wolves wool yachts yoghurt zebras zithers
-""".split())
-FIRST_NAMES = tuple("""
-Ada Alan Alice Amir Anna Arjun Astrid Bela Ben Bruno Carla Carlos Chen Clara Dana David Diego Dora Edgar Elena Emil Emma
-Erik Esther Fatima Felix Flora Frida Georg Grace Hana Hassan Helen Hugo Ida Igor Ines Ivan Jack Jana Jonas Julia Kai
-Karim Kira Lars Laura Leo Lina Luca Maria Marta Max Mina Nadia Nils Nora Olga Omar Oscar Paula Peter Pia Rafael Rita
-Robert Rosa Sam Sara Simon Sofia Stella Sven Tara Theo Tilda Tom Uma Vera Victor Viola Walter Yara Yusuf Zoe
-""".split())
-LAST_NAMES = tuple("""
-Abbott Adler Ahmed Almeida Andersen Arnold Bauer Becker Bell Berg Bianchi Brandt Brennan Carter Castro Chang Conti Cruz
-Dahl Dietrich Dubois Eriksen Evans Farkas Ferrari Fischer Fontaine Garcia Gomez Graf Haas Hansen Hassani Hoffmann Horvat
-Hughes Ibrahim Ivanov Jansen Jensen Johnson Kaplan Keller Khan Kim Klein Kowalski Kruger Lambert Larsen Lehmann Lopez
-Marino Martin Meyer Miller Moreau Morgan Murphy Nagy Nakamura Nguyen Novak Olsen Ortiz Owens Park Patel Perez Petrov
-Quinn Ramirez Reyes Ricci Rossi Roth Russo Santos Sato Schmidt Silva Singh Sokolov Suzuki Tanaka Taylor Torres Turner
-Vargas Vogel Wagner Walsh Watson Weber Wilson Winkler Wright Yilmaz Young Zhang Ziegler Zimmermann
-""".split())
-# fmt: on
+cactuses cakes camels candles canoes carpets carrots castles cellos chalk cheese cherries chess chimneys clarinets
+clocks clouds cobwebs coconuts comets compasses cranes crayons crickets cucumbers curtains cushions daisies dolphins
+donkeys doughnuts drums eagles easels eels elbows elephants envelopes falcons feathers fences ferries fiddles figs
+flutes foxes frogs garlic geese ginger giraffes glaciers goats gondolas grapes guitars gulls hammers hamsters harps
+hats hedgehogs helmets herons honey hornets horses igloos ink islands ivy jackets jam jigsaws jugglers kangaroos
+kettles kites kiwis ladders lanterns lemons lentils leopards lighthouses lilacs limes lizards llamas lobsters magnets
+mangoes maples marbles marmalade mirrors mittens moss moths mules mushrooms mustard needles nests noodles oars oboes
+octopuses olives onions opera orchids otters owls oysters pancakes pandas parrots peaches pearls pelicans pencils
+penguins peppers pianos pickles pigeons pillows pineapples planets plums ponies poppies porcupines potatoes puddings
+puppets puzzles quilts quinces rabbits radishes rainbows raisins ravens ribbons rice riddles robins roses rubies
+saddles sailboats salmon sandals scarves scissors scooters seahorses seashells sharks shovels skates sleds snails snow
+sofas spiders spinach sponges spoons squirrels stamps statues swans tangerines tea tents thimbles thunder tigers toads
+tomatoes trains trumpets tulips turtles umbrellas unicycles vases velvet violins volcanoes waffles walnuts walruses
+waterfalls whales whistles willows windmills wolves wool yachts yoghurt zebras zithers
+"""
+PLAIN_NOUNS = tuple(_PLAIN_NOUNS.split())
+
+_FIRST_NAMES = """
+Ada Alan Alice Amir Anna Arjun Astrid Bela Ben Bruno Carla Carlos Chen Clara Dana David Diego Dora Edgar Elena Emil
+Emma Erik Esther Fatima Felix Flora Frida Georg Grace Hana Hassan Helen Hugo Ida Igor Ines Ivan Jack Jana Jonas Julia
+Kai Karim Kira Lars Laura Leo Lina Luca Maria Marta Max Mina Nadia Nils Nora Olga Omar Oscar Paula Peter Pia Rafael
+Rita Robert Rosa Sam Sara Simon Sofia Stella Sven Tara Theo Tilda Tom Uma Vera Victor Viola Walter Yara Yusuf Zoe
+"""
+FIRST_NAMES = tuple(_FIRST_NAMES.split())
+
+_LAST_NAMES = """
+Abbott Adler Ahmed Almeida Andersen Arnold Bauer Becker Bell Berg Bianchi Brandt Brennan Carter Castro Chang Conti
+Cruz Dahl Dietrich Dubois Eriksen Evans Farkas Ferrari Fischer Fontaine Garcia Gomez Graf Haas Hansen Hassani Hoffmann
+Horvat Hughes Ibrahim Ivanov Jansen Jensen Johnson Kaplan Keller Khan Kim Klein Kowalski Kruger Lambert Larsen Lehmann
+Lopez Marino Martin Meyer Miller Moreau Morgan Murphy Nagy Nakamura Nguyen Novak Olsen Ortiz Owens Park Patel Perez
+Petrov Quinn Ramirez Reyes Ricci Rossi Roth Russo Santos Sato Schmidt Silva Singh Sokolov Suzuki Tanaka Taylor Torres
+Turner Vargas Vogel Wagner Walsh Watson Weber Wilson Winkler Wright Yilmaz Young Zhang Ziegler Zimmermann
+"""
+LAST_NAMES = tuple(_LAST_NAMES.split())
 
 _KINDS = ("noun.animal", "noun.artifact", "noun.food", "noun.plant")
 _INITIALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -80,7 +83,9 @@ def wordnet_attributes(
     return [words[place] for place in order.tolist()]
 
 
-def people(count: int, *, seed: int = 0, first: Sequence[str] = FIRST_NAMES, last: Sequence[str] = LAST_NAMES) -> list[str]:
+def people(
+    count: int, *, seed: int = 0, first: Sequence[str] = FIRST_NAMES, last: Sequence[str] = LAST_NAMES
+) -> list[str]:
     """Return ``count`` different names, "First Last"; beyond all pairs with an initial between.
 
     Raises ``InputError`` when even those are too few.

@@ -75,10 +75,10 @@ def sign_rank_bounds(relevance: ArrayLike) -> RankBounds:
     """Return bounds on the dimension in which the sets of a table ``(m, n)`` can be returned at all, at any margin.
 
     Below: Forster's bound, ``sign_rank >= sqrt(m n) / ||2A - 1||_2`` (Forster 2002, theorem 2.2), less 1; equal rows
-    count once, since copies only weaken it. Above: the fewest of the distinct rows, of ``n - 1`` (corners of a simplex),
-    of the changes along a line (polynomials of that degree, no constant needed) and of the changes around a circle
-    (trigonometric polynomials of half the degree). At most 2 k for sets of k documents, for any n. Documents are tried
-    in the given order and in that of the second singular vector. O(m n min(m, n)).
+    count once, since copies only weaken it. Above: the fewest of the distinct rows, of ``n - 1`` (corners of a
+    simplex), of the changes along a line (polynomials of that degree, no constant needed) and of the changes around a
+    circle (trigonometric polynomials of half the degree). At most 2 k for sets of k documents, for any n. Documents are
+    tried in the given order and in that of the second singular vector. O(m n min(m, n)).
     """
     table = np.unique(check_relevance(relevance), axis=0)
     m, n = table.shape

@@ -42,7 +42,7 @@ class MomentCurve:
         return self._coefficients(ordered)
 
     def queries_of(self, relevance: ArrayLike) -> FloatArray:
-        """Return unit queries ``(m, 2k)`` for a table ``(m, n)``, whose rows may have sets of different sizes up to k."""
+        """Return unit queries ``(m, 2k)`` for a table ``(m, n)``, with sets of different sizes up to k."""
         table = check_relevance(relevance)
         if table.shape[1] != self.n or table.sum(1).max() > self.k:
             got = f"{table.shape[1]} documents, up to {table.sum(1).max()} relevant"

@@ -62,10 +62,21 @@ def relevance_table(sets: ArrayLike, n: int) -> BoolArray:
     return table
 
 
+def asked_documents(relevance: ArrayLike) -> BoolArray:
+    """Return a table of the documents that a query wants, and of one that stands for all others ``(m, asked + 1)``.
+
+    What no query wants may lie at one place, so that as many dimensions serve. Without such documents the table stays
+    as it is. Raises ``InputError`` as `check_relevance`. O(m n).
+    """
+    table = check_relevance(relevance)
+    asked = table.any(0)
+    return table if asked.all() else np.pad(table[:, asked], ((0, 0), (0, 1)))
+
+
 def check_relevance(relevance: ArrayLike, name: str = "relevance") -> BoolArray:
     """Return a table of relevance ``(m, n)`` as bool, every query with a relevant and an irrelevant document.
 
-    Raises ``InputError`` for other shapes, entries but 0 and 1, and rows that are empty or full: nothing is asked there.
+    Raises ``InputError`` for other shapes, entries but 0 and 1, and rows that are empty or full, which ask nothing.
     """
     table = np.asarray(relevance)
     if table.ndim != 2 or not table.size:

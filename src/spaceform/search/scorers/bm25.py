@@ -23,8 +23,9 @@ def words_of(text: str) -> list[str]:
 class BM25:
     """Scores of ``documents`` by BM25 (Robertson and Zaragoza 2009, section 3).
 
-    ``score = sum over the query's words of log(1 + (N - n + 1/2) / (n + 1/2)) f (k1 + 1) / (f + k1 (1 - b + b l / L))``,
-    n documents of N having the word, f times this one, of length l where the mean is L. ``k1`` >= 0 is how soon
+    ``score = sum over the query's words of idf f (k1 + 1) / (f + k1 (1 - b + b l / L))``, with
+    ``idf = log(1 + (N - n + 1/2) / (n + 1/2))``, n documents of N having the word, f times this one, of length l where
+    the mean is L. ``k1`` >= 0 is how soon
     repetition stops to count, ``b`` in [0, 1] how much long documents pay. No stemming, no stop words: a word in
     every document weighs next to nothing.
 
@@ -49,7 +50,7 @@ class BM25:
         self._weights = counts
 
     def scores(self, queries: Sequence[str]) -> FloatArray:
-        """Return scores ``(queries, documents)``, 0 where no word is shared. O(queries' words * documents holding them)."""
+        """Return scores ``(queries, documents)``, 0 where no word is shared. O(shared words)."""
         if not len(queries):
             raise InputError("queries", got="none", expected="one or more texts")
         asked = _counted([words_of(text) for text in queries], self._columns, grow=False)

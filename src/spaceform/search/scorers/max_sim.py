@@ -13,11 +13,11 @@ from spaceform.types import FloatArray
 
 
 def max_sim(queries: Sequence[FloatArray], documents: Sequence[FloatArray]) -> FloatArray:
-    """Return ``sum over the query's vectors of max over the document's of their inner product`` ``(queries, documents)``.
+    """Return, summed over a query's vectors, the largest inner product with one of the document's: ``(m, n)``.
 
     Each text is a matrix ``(vectors, d)`` with at least one row (Khattab and Zaharia 2020, "ColBERT", section 3.2, for
-    unit vectors). Raises ``InputError`` for none, NaN and other widths. O(vectors of queries * vectors of documents * d)
-    time; memory for one block of products and a row of maxima per query vector.
+    unit vectors). Raises ``InputError`` for none, NaN and other widths. O(a b d) time for a vectors of queries and b of
+    documents; memory for one block of products and a row of maxima per query vector.
     """
     asked, starts = _flat(queries, "queries", width=None)
     base, ends = _flat(documents, "documents", width=asked.shape[1])

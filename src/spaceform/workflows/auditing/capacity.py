@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isqrt
 from typing import TypeAlias
 
 import numpy as np
 
-from spaceform.data.judged.jsonl import read_pairs
+from spaceform.data.judged.jsonl import QRELS, read_pairs
+from spaceform.data.layouts.benchmarks.text_files import benchmark_file
 from spaceform.data.layouts.source import existing
 from spaceform.errors import InputError
 from spaceform.geometry.poincare import log0
@@ -19,15 +21,15 @@ from spaceform.metrics.relevance.sets import exact_sets, set_margins
 from spaceform.ops.capacity.bounds import largest_margin, sign_rank_bounds
 from spaceform.ops.capacity.moment_curve import moment_curve_embedding
 from spaceform.ops.pairs import row_blocks, squared_distances
-from spaceform.rng import as_generator, derive_seed
+from spaceform.rng import derive_seed
 from spaceform.space import Space
-from spaceform.types import BoolArray, FloatArray, PathLike, Progress, no_progress
+from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.auditing.ground import Ground
 
 Judgements: TypeAlias = Mapping[str, Sequence[str]]
 """Ids of relevant rows by query id."""
 
-CELLS = 1_000_000
+CELLS = 200_000
 """Entries of the table that vectors are optimised on; of more, queries are drawn."""
 
 OPTIMISER = FreeOptimiser(max_steps=3_000, patience=500)
@@ -39,7 +41,7 @@ CURVE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """In ``d`` dimensions optimised vectors returned a share ``accuracy`` of sets; ``gap`` is that of the worst query."""
+    """In ``d`` dimensions optimised vectors returned a share ``accuracy`` of sets; ``gap``: of the worst query."""
 
     d: int
     accuracy: float
@@ -52,10 +54,10 @@ class Capacity:
 
     ``judged``: queries with judgements, of which ``queries`` were looked at. Some dimension from ``rank_low`` to
     ``rank_high`` suffices at some margin. ``needed``: the least dimension, up to the Space's, in which optimised
-    vectors returned every set (None: none did; ``best_accuracy`` is what they reached). ``widest_gap``: no unit vectors of
-    the Space's dimension have a wider one; ``constructed_gap``: that of the moment curve in twice ``largest_set``
-    dimensions (None: not told from rounding). ``returned`` and ``recall`` are of the given query vectors, among all rows
-    of the Space (None: no vectors).
+    vectors returned every set (None: none did; ``best_accuracy`` is what they reached). ``widest_gap``: no unit vectors
+    of the Space's dimension have a wider one; ``constructed_gap``: that of the moment curve in twice ``largest_set``
+    dimensions (None: not told from rounding). ``returned`` and ``recall`` are of the given query vectors, among all
+    rows of the Space (None: no vectors).
     """
 
     judged: int
@@ -73,70 +75,79 @@ class Capacity:
     recall: float | None = None
 
 
-def find_capacity(
-    ground: Ground,
-    judgements: PathLike | Judgements,
-    queries: Space | None = None,
-    *,
-    progress: Progress = no_progress,
-) -> Capacity:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Questions:
+    """What is asked of a Space: row numbers relevant to each of the queries ``names``, ascending, and their vectors.
+
+    ``cosine``: the Space ranks by angle; else by distance, which is an inner product of one dimension more.
+    """
+
+    names: list[str]
+    sets: list[IntArray] = field(repr=False)
+    vectors: FloatArray | None = field(default=None, repr=False)
+    cosine: bool = False
+
+
+def read_questions(space: Space, judgements: PathLike | Judgements, queries: Space | None = None) -> Questions:
+    """Return the judgements of a mapping or a file, and the vectors of their queries.
+
+    Raises ``InputError`` for unknown ids, no judgement, a query to which every row is relevant, and query vectors that
+    lack one or do not fit. O(judgements + rows).
+    """
+    names, sets = _judged(judgements, [str(name) for name in space.ids])
+    full = [name for name, rows in zip(names, sets, strict=True) if len(rows) == len(space)]
+    if full:
+        raise InputError(f"judgements[{full[0]!r}]", got="every row", expected="a row that is not relevant")
+    vectors = None if queries is None else _query_vectors(space, names, queries)
+    return Questions(names=names, sets=sets, vectors=vectors, cosine=space.geometry == "sphere")
+
+
+def find_capacity(ground: Ground, questions: Questions, *, progress: Progress = no_progress) -> Capacity:
     """Ask what single vectors can return; see :class:`Capacity`.
 
-    Rows that nobody judged stand for no question and are left out of the optimisation. Raises ``InputError`` for unknown
-    ids, no judgement, queries to which every judged row is relevant, and query vectors that lack one or do not fit.
-    O(steps * queries * documents * d) for each of log d dimensions.
+    Of rows that nobody judged one stands for all. Queries are drawn when the table of queries and judged rows has more
+    than `CELLS` entries. O(steps * queries * documents * d) for each of about 2 log d dimensions.
     """
-    names, sets = _judged(judgements, [str(name) for name in ground.ids])
-    judged = len(sets)
-    documents = np.unique(np.concatenate(sets))
-    room = max(1, CELLS // len(documents))
-    chosen = np.arange(judged)
-    if judged > room:
-        drawn = as_generator(derive_seed(ground.seed, "audit", "capacity")).choice(judged, room, replace=False)
-        chosen = np.sort(drawn)
-        documents = np.unique(np.concatenate([sets[row] for row in chosen]))
-    if len(documents) < len(ground.ids):  # one row that nobody asks for stands for all of them
-        unjudged = np.setdiff1d(np.arange(len(ground.ids)), documents)[:1]
-        documents = np.concatenate([documents, unjudged])
-    table = np.zeros((len(chosen), len(documents)), dtype=bool)
-    place = {int(row): column for column, row in enumerate(documents)}
-    for row, query in enumerate(chosen):
-        table[row, [place[int(document)] for document in sets[query]]] = True
-    counts = table.sum(1)
-    if counts.max() == table.shape[1]:
-        raise InputError("judgements", got="a query with every row", expected="a row that is not relevant")
-    distinct = np.unique(table, axis=0)
-    seed = derive_seed(ground.seed, "audit", "vectors")
+    judged = len(questions.sets)
+    chosen = _drawn(ground, questions.sets)
+    table = _table(ground, [questions.sets[row] for row in chosen])
+    counts, distinct = table.sum(1), np.unique(table, axis=0)
     dim = ground.X.shape[1]
+    seed = derive_seed(ground.seed, "audit", "vectors")
     needed, tried = least_dimension(distinct, high=dim, optimiser=OPTIMISER, random_state=seed, progress=progress)
     bounds = sign_rank_bounds(distinct)
-    found = _realised(ground, sets, names, queries) if queries is not None else (None, None)
+    returned, recall = (
+        (None, None) if questions.vectors is None else _realised(ground, questions.sets, questions.vectors)
+    )
     return Capacity(
         judged=judged,
         queries=len(chosen),
         documents=int(table.any(0).sum()),
         largest_set=int(counts.max()),
-        rank_low=bounds.lower,
+        rank_low=bounds.lower if questions.cosine else max(1, bounds.lower - 1),
         rank_high=bounds.upper,
         needed=needed,
         best_accuracy=max(one.accuracy for one in tried.values()),
         widest_gap=2 * largest_margin(int(np.bincount(distinct.sum(1)).max()), dim),
         constructed_gap=_constructed(distinct),
         tried=[Tried(d=d, accuracy=one.accuracy, gap=one.margin) for d, one in tried.items()],
-        returned=found[0],
-        recall=found[1],
+        returned=returned,
+        recall=recall,
     )
 
 
-def _judged(judgements: PathLike | Judgements, ids: list[str]) -> tuple[list[str], list[np.ndarray]]:
+def _judged(judgements: PathLike | Judgements, ids: list[str]) -> tuple[list[str], list[IntArray]]:
     """Return the queries' ids and the row numbers relevant to each."""
     if not isinstance(judgements, Mapping):
         path = existing(judgements, "judgements")
-        names, pairs = read_pairs(path / "qrels.jsonl" if path.is_dir() else path, None, ids)
-        return names, [pairs[pairs[:, 0] == query, 1] for query in range(len(names))]
+        names, pairs = read_pairs(benchmark_file(path, *QRELS) if path.is_dir() else path, None, ids)
+        pairs = pairs[np.lexsort(pairs.T[::-1])]
+        return names, np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, len(names))))
     rows = {name: row for row, name in enumerate(ids)}
     names, sets = [], []
     for query, wanted in judgements.items():
+        if isinstance(wanted, str):
+            raise InputError(f"judgements[{query!r}]", got=f"one text {wanted!r}", expected="a list of ids")
         unknown = [name for name in wanted if str(name) not in rows]
         if unknown or not len(wanted):
             got = f"unknown row {unknown[0]!r}" if unknown else "no row"
@@ -148,6 +159,23 @@ def _judged(judgements: PathLike | Judgements, ids: list[str]) -> tuple[list[str
     return names, sets
 
 
+def _drawn(ground: Ground, sets: Sequence[IntArray]) -> IntArray:
+    """Return the queries that are looked at: so many that their table has at most `CELLS` entries."""
+    judged = np.concatenate(sets)
+    # few queries can't have more rows than their sets have
+    room = max(1, CELLS // len(np.unique(judged)), isqrt(CELLS * len(sets) // len(judged)))
+    return ground.draw(np.arange(len(sets)), room, "capacity")
+
+
+def _table(ground: Ground, sets: Sequence[IntArray]) -> BoolArray:
+    """Return which query wants which row, of those that are judged and one other, which stands for all others."""
+    documents = np.unique(np.concatenate(sets))
+    table = np.zeros((len(sets), len(documents) + (len(documents) < len(ground.X))), dtype=bool)
+    for row, wanted in zip(table, sets, strict=True):
+        row[np.searchsorted(documents, wanted)] = True
+    return table
+
+
 def _constructed(table: BoolArray) -> float | None:
     n, k = table.shape[1], int(table.sum(1).max())
     if k > CURVE or k >= n:
@@ -157,16 +185,16 @@ def _constructed(table: BoolArray) -> float | None:
     return gap if gap > 0 else None
 
 
-def _realised(ground: Ground, sets: list[np.ndarray], names: list[str], queries: Space) -> tuple[float, float]:
-    """Return how many sets the given vectors return exactly among all rows, and the recall of as many as are relevant."""
-    asked = _query_vectors(ground, names, queries)
+def _realised(ground: Ground, sets: Sequence[IntArray], asked: FloatArray) -> tuple[float, float]:
+    """Return how many sets the given vectors return exactly among all rows, and recall of as many as are relevant."""
     exact = recall = 0.0
-    for block in row_blocks(len(asked), len(ground.X), itemsize=32):
-        table = np.zeros((block.stop - block.start, len(ground.X)), dtype=bool)
-        for row, wanted in enumerate(sets[block]):
-            table[row, wanted] = True
-        centre = ground.X.mean(0, dtype=np.float64)
-        scores = -squared_distances(asked[block] - centre, ground.X - centre)
+    centre = ground.X.mean(0, dtype=np.float64)
+    rows = ground.X - centre
+    for block in row_blocks(len(asked), len(rows), itemsize=32):
+        table = np.zeros((block.stop - block.start, len(rows)), dtype=bool)
+        for row, wanted in zip(table, sets[block], strict=True):
+            row[wanted] = True
+        scores = -squared_distances(asked[block] - centre, rows)
         exact += float(exact_sets(scores, table).sum())
         ranked = np.lexsort((table, -scores), axis=1)  # a tie counts against the query
         hits = np.take_along_axis(table, ranked, 1)
@@ -175,14 +203,14 @@ def _realised(ground: Ground, sets: list[np.ndarray], names: list[str], queries:
     return exact / len(asked), recall / len(asked)
 
 
-def _query_vectors(ground: Ground, names: list[str], queries: Space) -> FloatArray:
+def _query_vectors(space: Space, names: Sequence[str], queries: Space) -> FloatArray:
     places = {str(name): row for row, name in enumerate(queries.ids)}
     lacking = [name for name in names if name not in places]
     if lacking:
         got = f"no vector for query {lacking[0]!r} ({len(lacking):,} such queries)"
         raise InputError("queries", got=got, expected="a row for each judged query, by id")
-    if queries.dim != ground.X.shape[1]:
-        raise InputError("queries", got=f"{queries.dim} dimensions", expected=f"{ground.X.shape[1]}, as the Space")
+    if (queries.dim, queries.geometry) != (space.dim, space.geometry):
+        got = f"{queries.dim} dimensions, {queries.geometry}"
+        raise InputError("queries", got=got, expected=f"{space.dim}, {space.geometry}, as the Space")
     vectors = queries.vectors[[places[name] for name in names]].astype(np.float64)
     return np.asarray(log0(vectors, 1.0)) if queries.geometry == "poincare" else vectors
-

@@ -21,8 +21,8 @@ class AuditResult:
     ``retrieval`` has ``all`` and, with a column ``seen``, ``seen`` and ``unseen`` classes; ``floors`` the same for
     other vectors of the same rows, on unseen classes if there are any. ``warnings`` are sentences on what stands
     out, ``conclusions`` one line per part. ``conflicting_pairs`` counts shown near-duplicates of unequal label.
-    ``movement`` compares with an earlier Space, where one was given; ``capacity`` says whether single vectors can return
-    what judgements ask for, where they were given.
+    ``movement`` compares with an earlier Space, where one was given; ``capacity`` says whether single vectors can
+    return what judgements ask for, where they were given.
     """
 
     rows: int

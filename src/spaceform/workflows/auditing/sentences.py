@@ -97,7 +97,8 @@ def _movement_line(moved: Movement) -> str:
 
 def _capacity_line(found: Capacity, dim: int) -> str:
     c = found
-    asked = f"{_count(c.queries, 'query', 'queries')} over {_count(c.documents, 'judged row')}"
+    drawn = f" (of {c.judged:,})" if c.judged > c.queries else ""
+    asked = f"{_count(c.queries, 'query', 'queries')}{drawn} over {_count(c.documents, 'judged row')}"
     if c.needed is None:
         said = f"no optimised vectors of up to {dim} dimensions return all sets (best {c.best_accuracy:.1%})"
     else:
@@ -113,16 +114,19 @@ def _about_capacity(result: AuditResult) -> Iterator[str]:
     if c is None:
         return
     if c.rank_low > result.dim:
-        yield f"capacity: {c.rank_low} dimensions are needed at any margin, and there are {result.dim}: use several vectors"
+        yield (
+            f"capacity: {c.rank_low} dimensions are needed at any margin, and there are {result.dim}: "
+            f"use several vectors per row"
+        )
     elif c.needed is None:
         yield (
-            f"capacity: even vectors optimised on the judgements return only {c.best_accuracy:.1%} of the sets exactly in "
-            f"{result.dim} dimensions: more of them, several vectors per row, or a reranker"
+            f"capacity: even vectors optimised on the judgements return only {c.best_accuracy:.1%} of the sets exactly "
+            f"in {result.dim} dimensions: more of them, several vectors per row, or a reranker"
         )
     elif c.returned is not None and c.returned < RETURNED:
         yield (
-            f"capacity: {result.dim} dimensions could return every set and these vectors return {c.returned:.1%} exactly: "
-            f"the encoder is the limit, not the dimension"
+            f"capacity: {result.dim} dimensions could return every set and these vectors return {c.returned:.1%} "
+            f"exactly: the encoder is the limit, not the dimension"
         )
 
 
