@@ -151,7 +151,7 @@ def _capacity(audit: Mapping[str, Any]) -> Section | None:
             f"{found['rank_low']} to {found['rank_high']}",
             "proven bounds; margins may vanish",
         ),
-        ("dimensions by optimising", reached, "vectors fitted on the judgements alone: what an encoder can't beat"),
+        ("dimensions by optimising", reached, "vectors fitted on the judgements alone, the most favourable case"),
         (
             "widest gap possible",
             f"{found['widest_gap']:.3g}",

@@ -62,7 +62,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "truncations": [6, 12],
         "overfit_dim": 16,
         "overfit_steps": 150,
-        "patterns": {"n_documents": 60, "n_queries": 28, "k": 2, "min_items": 8},
+        "patterns": {"n_documents": 110, "n_queries": 55, "k": 2, "min_items": 10},
     },
     "laptop": {
         **_FULL,

@@ -22,7 +22,8 @@ def read_judged(folder: PathLike) -> JudgedTexts:
     """Read documents, queries and judgements from a folder of JSON lines.
 
     ``corpus.jsonl`` has ``_id``, ``text`` and perhaps a ``title``, put in front; ``queries.jsonl`` ``_id`` and
-    ``text``; ``qrels.jsonl`` (or ``qrels/test.jsonl``) ``query-id``, ``corpus-id`` and perhaps ``score``: 0 is no relevance.
+    ``text``; ``qrels.jsonl`` (or ``qrels/test.jsonl``) ``query-id``, ``corpus-id`` and perhaps ``score``: 0 is no
+    relevance.
 
     Raises ``InputError`` naming the file and line of what can't be read, of an id that stands twice or of a judgement
     about unknown ids, and for queries without a relevant document. O(size of the files).
