@@ -13,6 +13,10 @@ SHOWN_PAIRS = 12
 PARTS = {"all": "all classes", "seen": "classes seen in training", "unseen": "classes never seen"}
 
 
+WIDEST_GAP = 2
+"""Cosines can't differ by more."""
+
+
 def audit_sections(audit: Mapping[str, Any]) -> list[Section]:
     """Return the sections for the plain result of ``workflows.audit``; parts without an answer are left out."""
     made = [_standing_out(audit), _classes(audit), _columns(audit), _confusions(audit), _shape(audit), _pairs(audit)]
@@ -147,17 +151,15 @@ def _capacity(audit: Mapping[str, Any]) -> Section | None:
             f"over {found['documents']:,} judged rows, up to {found['largest_set']} relevant",
         ),
         (
-            "dimensions at any margin",
+            "dimensions at any gap",
             f"{found['rank_low']} to {found['rank_high']}",
-            "proven bounds; margins may vanish",
+            "least and most that are proven to be needed, gaps may vanish",
         ),
         ("dimensions by optimising", reached, "vectors fitted on the judgements alone, the most favourable case"),
-        (
-            "widest gap possible",
-            f"{found['widest_gap']:.3g}",
-            f"of cosines in {audit['dim']} dimensions, by counting the different sets",
-        ),
     ]
+    if found["widest_gap"] < WIDEST_GAP:  # else counting says nothing
+        told = f"of cosines in {audit['dim']} dimensions, by counting the different sets"
+        rows.append(("widest gap possible", f"{found['widest_gap']:.3g}", told))
     if found["constructed_gap"] is not None:
         told = f"of vectors on a curve in {2 * found['largest_set']} dimensions, nothing optimised"
         rows.append(("gap of a construction", f"{found['constructed_gap']:.3g}", told))

@@ -70,11 +70,8 @@ def audit(
     codes, classes = opened.labels(name) if name is not None else (None, [])
     others = _check_floors(floors or {}, len(opened))
     check_integer(sample, "sample", low=10)
-    if queries is not None and judgements is None:
-        raise InputError("judgements", got="none", expected="which rows are relevant to which of the queries")
-    asked = queries if queries is None or isinstance(queries, Space) else Space.open(queries)
-    questions = None if judgements is None else capacity.read_questions(opened, judgements, asked)
-    parts = _Parts(progress, PARTS + (before is not None) + (judgements is not None))
+    questions = capacity.read_questions(opened, judgements, queries)
+    parts = _Parts(progress, PARTS + (before is not None) + (questions is not None))
     ground = parts.take("neighbours", lambda: prepare(opened, sample=sample, seed=seed))
     assert ground is not None  # noqa: S101  # nothing in there refuses checked vectors
     result = AuditResult(
@@ -99,7 +96,6 @@ def audit(
             conflicting_pairs=_conflicts(result.duplicates, codes),
         )
     columns = parts.take("columns", lambda: labels.compare_columns(ground, opened, codes, label=name)) or []
-    result = replace(result, columns=columns)
     if before is not None:
         earlier = before if isinstance(before, Space) else Space.open(before)
         moved = parts.take("movement", lambda: movement.find_movement(ground, earlier, codes))
@@ -107,7 +103,7 @@ def audit(
     if questions is not None:
         found = parts.take("capacity", lambda: capacity.find_capacity(ground, questions, progress=progress))
         result = replace(result, capacity=found)
-    result = replace(result, missing=dict(parts.missing))
+    result = replace(result, columns=columns, missing=dict(parts.missing))
     return replace(
         result,
         warnings=list(sentences.warn(result)),

@@ -16,7 +16,7 @@ from spaceform.data.layouts.benchmarks.text_files import benchmark_file
 from spaceform.data.layouts.source import existing
 from spaceform.errors import InputError
 from spaceform.geometry.poincare import log0
-from spaceform.methods.vector_search.limit import FreeOptimiser, least_dimension
+from spaceform.methods.vector_search.limit import FreeOptimiser, free_embedding, least_dimension
 from spaceform.metrics.relevance.sets import exact_sets, set_margins
 from spaceform.ops.capacity.bounds import largest_margin, sign_rank_bounds
 from spaceform.ops.capacity.moment_curve import moment_curve_embedding
@@ -34,6 +34,12 @@ CELLS = 200_000
 
 OPTIMISER = FreeOptimiser(max_steps=3_000, patience=500)
 """Fewer steps than the paper's 100,000: a dimension may suffice where these do not reach it, never the reverse."""
+
+WIDE = FreeOptimiser(max_steps=500, stop_when_exact=False)
+"""How the gap is widened once a dimension is known to suffice."""
+
+WIDTH = 32
+"""Dimensions of that, or twice those that suffice, but never more than the Space has."""
 
 CURVE = 64
 """Largest set for which the construction is tried: beyond, its gap is below rounding."""
@@ -57,7 +63,8 @@ class Capacity:
     vectors returned every set (None: none did; ``best_accuracy`` is what they reached). ``widest_gap``: no unit vectors
     of the Space's dimension have a wider one; ``constructed_gap``: that of the moment curve in twice ``largest_set``
     dimensions (None: not told from rounding). ``returned`` and ``recall`` are of the given query vectors, among all
-    rows of the Space (None: no vectors).
+    rows of the Space (None: no vectors). ``tried`` ascends in d; where a dimension sufficed, in its last vectors were
+    optimised further for a wide gap.
     """
 
     judged: int
@@ -88,17 +95,25 @@ class Questions:
     cosine: bool = False
 
 
-def read_questions(space: Space, judgements: PathLike | Judgements, queries: Space | None = None) -> Questions:
-    """Return the judgements of a mapping or a file, and the vectors of their queries.
+def read_questions(
+    space: Space, judgements: PathLike | Judgements | None, queries: Space | PathLike | None = None
+) -> Questions | None:
+    """Return the judgements of a mapping or a file, and the vectors of their queries; None where nothing is asked.
 
-    Raises ``InputError`` for unknown ids, no judgement, a query to which every row is relevant, and query vectors that
-    lack one or do not fit. O(judgements + rows).
+    Raises ``InputError`` for queries without judgements, unknown ids, no judgement, a query to which every row is
+    relevant, and query vectors that lack one or do not fit. O(judgements + rows).
     """
+    if judgements is None:
+        if queries is not None:
+            raise InputError("judgements", got="none", expected="which rows are relevant to which of the queries")
+        return None
     names, sets = _judged(judgements, [str(name) for name in space.ids])
     full = [name for name, rows in zip(names, sets, strict=True) if len(rows) == len(space)]
     if full:
         raise InputError(f"judgements[{full[0]!r}]", got="every row", expected="a row that is not relevant")
-    vectors = None if queries is None else _query_vectors(space, names, queries)
+    vectors = None
+    if queries is not None:
+        vectors = _query_vectors(space, names, queries if isinstance(queries, Space) else Space.open(queries))
     return Questions(names=names, sets=sets, vectors=vectors, cosine=space.geometry == "sphere")
 
 
@@ -115,6 +130,9 @@ def find_capacity(ground: Ground, questions: Questions, *, progress: Progress = 
     dim = ground.X.shape[1]
     seed = derive_seed(ground.seed, "audit", "vectors")
     needed, tried = least_dimension(distinct, high=dim, optimiser=OPTIMISER, random_state=seed, progress=progress)
+    if needed is not None:
+        wide = min(dim, max(WIDTH, 2 * needed))
+        tried[wide] = free_embedding(distinct, wide, optimiser=WIDE, random_state=seed, progress=progress)
     bounds = sign_rank_bounds(distinct)
     returned, recall = (
         (None, None) if questions.vectors is None else _realised(ground, questions.sets, questions.vectors)
@@ -125,12 +143,12 @@ def find_capacity(ground: Ground, questions: Questions, *, progress: Progress = 
         documents=int(table.any(0).sum()),
         largest_set=int(counts.max()),
         rank_low=bounds.lower if questions.cosine else max(1, bounds.lower - 1),
-        rank_high=bounds.upper,
+        rank_high=bounds.upper if needed is None else min(bounds.upper, needed),
         needed=needed,
         best_accuracy=max(one.accuracy for one in tried.values()),
         widest_gap=2 * largest_margin(int(np.bincount(distinct.sum(1)).max()), dim),
         constructed_gap=_constructed(distinct),
-        tried=[Tried(d=d, accuracy=one.accuracy, gap=one.margin) for d, one in tried.items()],
+        tried=[Tried(d=d, accuracy=one.accuracy, gap=one.margin) for d, one in sorted(tried.items())],
         returned=returned,
         recall=recall,
     )

@@ -102,8 +102,11 @@ def _capacity_line(found: Capacity, dim: int) -> str:
     if c.needed is None:
         said = f"no optimised vectors of up to {dim} dimensions return all sets (best {c.best_accuracy:.1%})"
     else:
-        said = f"optimised vectors return all sets from {_count(c.needed, 'dimension')} on"
-    line = f"capacity: {asked}, up to {c.largest_set} relevant: {said}; existence needs {c.rank_low} to {c.rank_high}"
+        last = c.tried[-1]
+        gap = f", with a gap of {last.gap:.2g} in {last.d}" if last.accuracy == 1 else ""
+        said = f"optimised vectors return all sets from {_count(c.needed, 'dimension')} on{gap}"
+    proven = f"{c.rank_low}" if c.rank_low == c.rank_high else f"{c.rank_low} to {c.rank_high}"
+    line = f"capacity: {asked}, up to {c.largest_set} relevant: {said}; proven to be needed at any gap: {proven}"
     if c.returned is not None:
         line += f"; these vectors of {dim} return {c.returned:.1%} exactly"
     return line
