@@ -16,7 +16,7 @@ def slow(query, documents, k1, b):
     mean, scores = sum(map(len, texts)) / len(texts), []
     for words in texts:
         score = 0.0
-        for word in words_of(query):
+        for word in filter(words.__contains__, words_of(query)):
             holding, f = sum(word in other for other in texts), words.count(word)
             idf = log(1 + (len(texts) - holding + 0.5) / (holding + 0.5))
             score += idf * f * (k1 + 1) / (f + k1 * (1 - b + b * len(words) / mean))
