@@ -1,4 +1,4 @@
-"""Audit a Space: separability with and without labels, retrieval, hubs, dimension, near-duplicates, confusions."""
+"""Audit a Space: separability with and without labels, retrieval, hubs, dimension, near-duplicates, confusions, capacity."""
 
 from __future__ import annotations
 

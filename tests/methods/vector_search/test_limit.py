@@ -130,7 +130,7 @@ def test_steps_are_those_of_torch_with_rows_scaled_after_each():
         adam.step()
         with torch.no_grad():
             for one in rows:
-                one /= one.norm(dim=1, keepdim=True)
+                one.div_(one.norm(dim=1, keepdim=True))
     found = free_embedding(table, 3, init=(start[0], start[1]), optimiser=FreeOptimiser(max_steps=30))
     assert found.loss == pytest.approx(loss.item(), rel=1e-9)
 

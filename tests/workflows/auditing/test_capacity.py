@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
 from spaceform.cli.main import main
 from spaceform.errors import InputError
+from spaceform.metrics.relevance.sets import relevance_recall
 from spaceform.ops.capacity.bounds import sign_rank_bounds
 from spaceform.report.audit_sections import audit_sections
 from spaceform.report.space_page import write_space_report
@@ -63,6 +66,16 @@ def test_given_vectors_are_measured_among_all_rows():
     assert found.returned == found.recall == 1
     wrong = capacity_of(rows, {f"q{i}": [f"r{i + 1}"] for i in range(12)}, asked)
     assert wrong.returned == wrong.recall == 0
+
+
+@given(st.integers(0, 10_000), st.integers(2, 9))
+def test_what_is_returned_is_recall_with_ties_against(seed, n):
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(0, 4, n).astype(float)
+    wanted = np.sort(generator.choice(n, generator.integers(1, n), replace=False))
+    table = np.isin(np.arange(n), wanted)[None]
+    expected = relevance_recall(scores[None], table, (len(wanted),))[len(wanted)]
+    assert capacity.share_returned(scores, wanted) == pytest.approx(expected)
 
 
 def test_queries_are_drawn_from_too_many(monkeypatch):

@@ -17,7 +17,7 @@ from spaceform.data.layouts.source import existing
 from spaceform.errors import InputError
 from spaceform.geometry.poincare import log0
 from spaceform.methods.vector_search.limit import FreeOptimiser, free_embedding, least_dimension
-from spaceform.metrics.relevance.sets import exact_sets, set_margins
+from spaceform.metrics.relevance.sets import set_margins
 from spaceform.ops.capacity.bounds import largest_margin, sign_rank_bounds
 from spaceform.ops.capacity.moment_curve import moment_curve_embedding
 from spaceform.ops.pairs import row_blocks, squared_distances
@@ -205,20 +205,21 @@ def _constructed(table: BoolArray) -> float | None:
 
 def _realised(ground: Ground, sets: Sequence[IntArray], asked: FloatArray) -> tuple[float, float]:
     """Return how many sets the given vectors return exactly among all rows, and recall of as many as are relevant."""
-    exact = recall = 0.0
     centre = ground.X.mean(0, dtype=np.float64)
-    rows = ground.X - centre
+    rows, shares = ground.X - centre, []
     for block in row_blocks(len(asked), len(rows), itemsize=32):
-        table = np.zeros((block.stop - block.start, len(rows)), dtype=bool)
-        for row, wanted in zip(table, sets[block], strict=True):
-            row[wanted] = True
         scores = -squared_distances(asked[block] - centre, rows)
-        exact += float(exact_sets(scores, table).sum())
-        ranked = np.lexsort((table, -scores), axis=1)  # a tie counts against the query
-        hits = np.take_along_axis(table, ranked, 1)
-        counts = table.sum(1)
-        recall += float((np.cumsum(hits, axis=1)[np.arange(len(counts)), counts - 1] / counts).sum())
-    return exact / len(asked), recall / len(asked)
+        shares += [share_returned(row, wanted) for row, wanted in zip(scores, sets[block], strict=True)]
+    return float(np.mean(np.array(shares) == 1)), float(np.mean(shares))
+
+
+def share_returned(scores: FloatArray, wanted: IntArray) -> float:
+    """Return the share of ``wanted`` rows among as many best ones by ``scores (n,)``; a tie counts against them."""
+    count = len(wanted)
+    own, others = np.sort(scores[wanted])[::-1], np.delete(scores, wanted)
+    best = np.sort(np.partition(others, -min(count, len(others)))[-count:])
+    before = len(best) - np.searchsorted(best, own)
+    return float((before + np.arange(count) < count).mean())
 
 
 def _query_vectors(space: Space, names: Sequence[str], queries: Space) -> FloatArray:
