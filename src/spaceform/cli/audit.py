@@ -1,4 +1,4 @@
-"""Audit a Space: separability with and without labels, retrieval, hubs, dimension, near-duplicates, confusions, capacity."""
+"""Audit a Space: separability with and without labels, retrieval, hubs, dimension, copies, confusions, capacity."""
 
 from __future__ import annotations
 
