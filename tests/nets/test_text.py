@@ -74,3 +74,15 @@ def test_minilm_knows_what_is_near():
     cat, kitten, tax = encoder.encode(["a cat", "a kitten", "tax law"])
     assert encoder.dim == 384
     assert cat @ kitten > 0.6 > cat @ tax
+
+
+def test_tokens_are_unit_vectors_without_the_added_marks(folder):
+    encoder = TextEncoder(folder)
+    texts = ["the dog", "cat", "a cat a dog a sun", ""]
+    found = encoder.encode_tokens(texts, batch_size=3)
+    assert [len(one) for one in found] == [2, 1, 6, 2]  # without any token the marks stay
+    for one, alone in zip(found, [encoder.encode_tokens([text])[0] for text in texts], strict=True):
+        np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(one, alone, atol=1e-5)
+    with pytest.raises(InputError, match="texts"):
+        encoder.encode_tokens([])

@@ -1,4 +1,4 @@
-"""Audit a Space: separability with and without labels, retrieval, hubs, dimension, near-duplicates, confusions."""
+"""Audit a Space: separability with and without labels, retrieval, hubs, dimension, copies, confusions, capacity."""
 
 from __future__ import annotations
 
@@ -27,13 +27,26 @@ def audit(
     before: Annotated[
         Path | None, typer.Option(help="Earlier Space of the same rows: how far did vectors move?")
     ] = None,
+    judgements: Annotated[
+        Path | None, typer.Option(help="JSON lines (query-id, corpus-id): can single vectors return these at all?")
+    ] = None,
+    queries: Annotated[Path | None, typer.Option(help="Space with the vectors of the judged queries, by id.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Look at a Space from all sides and say what stands out."""
     from spaceform.workflows.audit import audit as run
 
     with progress_bar() as progress:
-        result = run(space, label=label, seed=seed, sample=sample, before=before, progress=progress)
+        result = run(
+            space,
+            label=label,
+            seed=seed,
+            sample=sample,
+            before=before,
+            judgements=judgements,
+            queries=queries,
+            progress=progress,
+        )
     if as_json:
         print_json(result.to_dict())
         return
@@ -83,6 +96,9 @@ def _print_pairs(result: AuditResult) -> None:
             for one in result.confusions[:SHOWN_ROWS]
         ]
         print_table("Most confused classes", ("class", "class", "share of nearest", "such as"), rows)
+    if result.capacity is not None:
+        rows = [(one.d, one.accuracy, one.gap) for one in result.capacity.tried]
+        print_table("Can single vectors return what is asked?", ("dimensions", "sets returned, optimised", "gap"), rows)
     if result.duplicates is not None and result.duplicates.pairs:
         rows = [(*map(cell, pair.ids), pair.distance) for pair in result.duplicates.pairs[:SHOWN_ROWS]]
         print_table("Near-duplicates", ("row", "row", "distance"), rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +43,51 @@ class TextEncoder:
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], *, batch_size: int = 64, progress: Progress = no_progress) -> FloatArray:
         """Return unit vectors ``(n, dim)`` float32 for ``n`` texts. Raises ``InputError`` for none or non-text."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for rows, states, mask, _ in self._batches(texts, batch_size, progress):
+            means = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+            vectors[rows] = torch.nn.functional.normalize(means, dim=1).numpy()
+        return vectors
+
+    @torch.inference_mode()
+    def encode_tokens(
+        self, texts: Sequence[str], *, batch_size: int = 64, progress: Progress = no_progress
+    ) -> list[FloatArray]:
+        """Return a unit vector for each token of each text: ``(tokens, dim)`` float32, without the added marks.
+
+        A text without tokens keeps the vectors of its marks. Raises ``InputError`` for none or non-text.
+        """
+        found: list[FloatArray] = [np.empty((0, self.dim), dtype=np.float32)] * len(texts)
+        for rows, states, mask, marks in self._batches(texts, batch_size, progress):
+            units = torch.nn.functional.normalize(states, dim=2).numpy()
+            real = mask[:, :, 0].numpy() > 0
+            for row, text, own, added in zip(rows, units, real, marks.numpy() > 0, strict=True):
+                kept = own & ~added
+                found[row] = text[kept if kept.any() else own]
+        return found
+
+    def _batches(
+        self, texts: Sequence[str], batch_size: int, progress: Progress
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Yield row numbers, last hidden states, their mask ``(b, tokens, 1)`` and which tokens are added marks."""
         bad = [i for i, text in enumerate(texts) if not isinstance(text, str)]
         if bad or len(texts) == 0:
             raise InputError("texts", got=f"{len(texts)} items, item {bad[:1]} not text", expected="one or more texts")
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             tokens = self._tokenizer(
-                [texts[i] for i in rows], padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+                [texts[i] for i in rows],
+                padding=True,
+                truncation=True,
+                max_length=self.max_tokens,
+                return_tensors="pt",
+                return_special_tokens_mask=True,
             )
+            marks = tokens.pop("special_tokens_mask")
             states = self._model(**tokens).last_hidden_state
-            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
-            means = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-            vectors[rows] = torch.nn.functional.normalize(means, dim=1).numpy()
+            yield rows, states, tokens["attention_mask"].unsqueeze(-1).to(states.dtype), marks
             progress("embedding texts", min(start + batch_size, len(order)), len(order))
-        return vectors
 
     def save(self, folder: Path) -> None:
         """Write which model this is; its weights stay where they are."""

@@ -13,9 +13,14 @@ SHOWN_PAIRS = 12
 PARTS = {"all": "all classes", "seen": "classes seen in training", "unseen": "classes never seen"}
 
 
+WIDEST_GAP = 2
+"""Cosines can't differ by more."""
+
+
 def audit_sections(audit: Mapping[str, Any]) -> list[Section]:
     """Return the sections for the plain result of ``workflows.audit``; parts without an answer are left out."""
     made = [_standing_out(audit), _classes(audit), _columns(audit), _confusions(audit), _shape(audit), _pairs(audit)]
+    made.append(_capacity(audit))
     return [section for section in made if section is not None]
 
 
@@ -129,6 +134,51 @@ def _pairs(audit: Mapping[str, Any]) -> Section | None:
     intro = "Rows much closer than neighbours usually are: copies, or pictures that only a label tells apart."
     gallery = Gallery(lines=[GalleryLine(title="Nearest pairs", note=note, groups=groups)])
     return Section(title="Near-duplicates", intro=intro, blocks=[gallery])
+
+
+def _capacity(audit: Mapping[str, Any]) -> Section | None:
+    found = audit.get("capacity")
+    if not found:
+        return None
+    if found["needed"] is None:
+        reached = f"not up to {audit['dim']}"
+    else:
+        reached = str(found["needed"])
+    rows: list[tuple[str, Any, str]] = [
+        (
+            "queries",
+            found["queries"],
+            f"over {found['documents']:,} judged rows, up to {found['largest_set']} relevant",
+        ),
+        (
+            "dimensions at any gap",
+            f"{found['rank_low']} to {found['rank_high']}",
+            "least and most that are proven to be needed, gaps may vanish",
+        ),
+        ("dimensions by optimising", reached, "vectors fitted on the judgements alone, the most favourable case"),
+    ]
+    if found["widest_gap"] < WIDEST_GAP:  # else counting says nothing
+        told = f"of cosines in {audit['dim']} dimensions, by counting the different sets"
+        rows.append(("widest gap possible", f"{found['widest_gap']:.3g}", told))
+    if found["constructed_gap"] is not None:
+        told = f"of vectors on a curve in {2 * found['largest_set']} dimensions, nothing optimised"
+        rows.append(("gap of a construction", f"{found['constructed_gap']:.3g}", told))
+    if found["returned"] is not None:
+        rows.append(("returned exactly", found["returned"], "by these vectors, among all rows"))
+        rows.append(("recall", found["recall"], "of as many rows as are relevant, among all rows"))
+    tried = [(one["d"], one["accuracy"], f"{one['gap']:.3g}") for one in found["tried"]]
+    return Section(
+        title="Can single vectors return what is asked?",
+        intro=(
+            "Judgements ask for sets of rows. Vectors of too few dimensions can't return some of them, whatever the "
+            "encoder; with enough dimensions what is missing is the encoder's fault. A gap is the cosine of the worst "
+            "relevant row less that of the best irrelevant one, over the worst query."
+        ),
+        blocks=[
+            Table(columns=("figure", "value", "what it says"), rows=rows),
+            Table(columns=("dimensions", "sets returned by optimised vectors", "gap"), rows=tried, bars=(1,)),
+        ],
+    )
 
 
 def _ranks(found: Mapping[str, Any]) -> Sequence[str]:

@@ -17,7 +17,7 @@ from spaceform.report.plots import draw_learned, draw_map
 from spaceform.report.sprites import make_sheet
 from spaceform.space import Space
 from spaceform.types import PathLike, Progress, no_progress
-from spaceform.workflows.audit import AuditResult, audit
+from spaceform.workflows.audit import AuditResult, Judgements, audit
 from spaceform.workflows.projection import Projection, project
 
 FOLDER = "report"
@@ -44,19 +44,22 @@ def write_space_report(
     label: str | None = None,
     colour: str | None = None,
     seed: int = 0,
+    judgements: PathLike | Judgements | None = None,
+    queries: Space | PathLike | None = None,
     progress: Progress = no_progress,
 ) -> Report:
     """Write ``report/index.html`` (one self-contained file) and its plots as PNG and SVG into a Space's folder.
 
     Parameters: ``label`` for the audit (default: the Space's own); ``colour`` the column that colours the map first;
-    ``seed`` of map and audit. The audit is made here, so the page always describes the rows as they are.
-    Raises ``InputError`` for unknown columns. About 20 s for 7,000 rows on two cores, most of it for the map.
+    ``seed`` of map and audit; ``judgements`` and ``queries`` as in the audit. The audit is made here, so the page
+    always describes the rows as they are. Raises ``InputError`` for unknown columns and judgements that do not fit.
+    About 20 s for 7,000 rows on two cores, most of it for the map.
     """
     place = Path(folder)
     space = Space.open(place)
     if colour is not None:
         check_choice(colour, "colour", space.columns)
-    found = audit(space, label=label, seed=seed, progress=progress)
+    found = audit(space, label=label, seed=seed, judgements=judgements, queries=queries, progress=progress)
     sections = _learned(space, place)
     sections += discover_sections(space, place / FOLDER)
     sections += audit_sections(found.to_dict())

@@ -14,7 +14,8 @@ from spaceform.checks import check_integer, check_matrix
 from spaceform.errors import InputError
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, PathLike, Progress, no_progress
-from spaceform.workflows.auditing import labels, movement, sentences, shape
+from spaceform.workflows.auditing import capacity, labels, movement, sentences, shape
+from spaceform.workflows.auditing.capacity import Judgements
 from spaceform.workflows.auditing.ground import Ground, prepare
 from spaceform.workflows.auditing.result import AuditResult
 from spaceform.workflows.auditing.shape import Duplicates
@@ -27,7 +28,7 @@ SAMPLE = 10_000
 """Rows whose neighbours are searched; a Space of so many rows is looked at as a whole."""
 
 PARTS = 11
-"""Parts of an audit without an earlier Space."""
+"""Parts of an audit without an earlier Space and without judgements."""
 
 SEEN = "seen"
 """The boolean column that says whether a row's class was in training."""
@@ -41,6 +42,8 @@ def audit(
     sample: int = SAMPLE,
     floors: Mapping[str, ArrayLike] | None = None,
     before: Space | PathLike | None = None,
+    judgements: PathLike | Judgements | None = None,
+    queries: Space | PathLike | None = None,
     progress: Progress = no_progress,
 ) -> AuditResult:
     """Look at a Space, or the one in a folder, from all sides and return what was found.
@@ -49,11 +52,15 @@ def audit(
     drawn by ``seed``, whose neighbours are searched, among ten times as many at most; ``floors`` names other vectors
     ``(n, any width)`` of the same rows (raw pixels, an untrained encoder), whose retrieval is shown beside;
     ``before`` is an earlier Space of the same rows, by id (before training, of another checkpoint), to tell how far the
-    vectors moved since.
+    vectors moved since; ``judgements`` say which rows are relevant to which query, as a mapping from query ids to ids
+    of rows or as a file of JSON lines with ``query-id``, ``corpus-id`` and perhaps ``score``, to tell whether single
+    vectors can return them at all and from which dimension on; ``queries`` is a Space with the vectors of those
+    queries, by id.
 
     Unlabelled Spaces get the parts that need no label. Distances are Euclidean; on the sphere they order as cosines
     do, and the Poincare ball is looked at in the tangent space at its origin. Raises ``InputError`` for fewer than 3
-    rows, an unknown label and floors of another length. O(sample * min(n, 10 sample) * d).
+    rows, an unknown label, floors of another length, judgements that do not fit and queries without any.
+    O(sample * min(n, 10 sample) * d).
     """
     begun = time.monotonic()
     opened = space if isinstance(space, Space) else Space.open(space)
@@ -63,7 +70,8 @@ def audit(
     codes, classes = opened.labels(name) if name is not None else (None, [])
     others = _check_floors(floors or {}, len(opened))
     check_integer(sample, "sample", low=10)
-    parts = _Parts(progress, PARTS + (before is not None))
+    questions = capacity.read_questions(opened, judgements, queries)
+    parts = _Parts(progress, PARTS + (before is not None) + (questions is not None))
     ground = parts.take("neighbours", lambda: prepare(opened, sample=sample, seed=seed))
     assert ground is not None  # noqa: S101  # nothing in there refuses checked vectors
     result = AuditResult(
@@ -88,12 +96,14 @@ def audit(
             conflicting_pairs=_conflicts(result.duplicates, codes),
         )
     columns = parts.take("columns", lambda: labels.compare_columns(ground, opened, codes, label=name)) or []
-    result = replace(result, columns=columns)
     if before is not None:
         earlier = before if isinstance(before, Space) else Space.open(before)
         moved = parts.take("movement", lambda: movement.find_movement(ground, earlier, codes))
         result = replace(result, movement=moved)
-    result = replace(result, missing=dict(parts.missing))
+    if questions is not None:
+        found = parts.take("capacity", lambda: capacity.find_capacity(ground, questions, progress=progress))
+        result = replace(result, capacity=found)
+    result = replace(result, columns=columns, missing=dict(parts.missing))
     return replace(
         result,
         warnings=list(sentences.warn(result)),

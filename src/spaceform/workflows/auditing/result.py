@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spaceform.metrics.neighborhood import Anisotropy, Hubness
+from spaceform.workflows.auditing.capacity import Capacity
 from spaceform.workflows.auditing.labels import ColumnFigures, Confusion, RetrievalFigures, Separability
 from spaceform.workflows.auditing.movement import Movement
 from spaceform.workflows.auditing.shape import Clusters, Dimension, Duplicates
@@ -20,7 +21,8 @@ class AuditResult:
     ``retrieval`` has ``all`` and, with a column ``seen``, ``seen`` and ``unseen`` classes; ``floors`` the same for
     other vectors of the same rows, on unseen classes if there are any. ``warnings`` are sentences on what stands
     out, ``conclusions`` one line per part. ``conflicting_pairs`` counts shown near-duplicates of unequal label.
-    ``movement`` compares with an earlier Space, where one was given.
+    ``movement`` compares with an earlier Space, where one was given; ``capacity`` says whether single vectors can
+    return what judgements ask for, where they were given.
     """
 
     rows: int
@@ -41,6 +43,7 @@ class AuditResult:
     duplicates: Duplicates | None = None
     conflicting_pairs: int = 0
     movement: Movement | None = None
+    capacity: Capacity | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     conclusions: list[str] = field(default_factory=list)

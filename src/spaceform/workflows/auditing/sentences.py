@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from spaceform.workflows.auditing.capacity import Capacity
 from spaceform.workflows.auditing.labels import ColumnFigures
 from spaceform.workflows.auditing.movement import Movement
 from spaceform.workflows.auditing.result import AuditResult
@@ -26,6 +27,9 @@ UNSEEN_DROP = 0.1
 WORSE = 0.02
 """Loss of the kernel's alignment with the classes that is worth a sentence."""
 
+RETURNED = 0.9
+"""Share of queries answered exactly below which it is worth a sentence that the dimension would allow more."""
+
 LEAK = 0.1
 """Corrected agreement of a column beyond the label that is worth a sentence."""
 
@@ -38,6 +42,7 @@ def warn(result: AuditResult) -> Iterator[str]:
     yield from _about_retrieval(result)
     yield from _about_shape(result)
     yield from _about_movement(result)
+    yield from _about_capacity(result)
 
 
 def conclude(result: AuditResult) -> Iterator[str]:
@@ -71,6 +76,8 @@ def conclude(result: AuditResult) -> Iterator[str]:
         )
     if result.movement is not None:
         yield _movement_line(result.movement)
+    if result.capacity is not None:
+        yield _capacity_line(result.capacity, result.dim)
     if result.confusions:
         worst = result.confusions[0]
         a, b = worst.classes
@@ -86,6 +93,44 @@ def _movement_line(moved: Movement) -> str:
     if m.labels is None:
         return line
     return f"{line}, alignment with the classes went from {m.labels[0]:.2f} to {m.labels[1]:.2f}"
+
+
+def _capacity_line(found: Capacity, dim: int) -> str:
+    c = found
+    drawn = f" (of {c.judged:,})" if c.judged > c.queries else ""
+    asked = f"{_count(c.queries, 'query', 'queries')}{drawn} over {_count(c.documents, 'judged row')}"
+    if c.needed is None:
+        said = f"no optimised vectors of up to {dim} dimensions return all sets (best {c.best_accuracy:.1%})"
+    else:
+        last = c.tried[-1]
+        gap = f", with a gap of {last.gap:.2g} in {last.d}" if last.accuracy == 1 else ""
+        said = f"optimised vectors return all sets from {_count(c.needed, 'dimension')} on{gap}"
+    proven = f"{c.rank_low}" if c.rank_low == c.rank_high else f"{c.rank_low} to {c.rank_high}"
+    line = f"capacity: {asked}, up to {c.largest_set} relevant: {said}; proven to be needed at any gap: {proven}"
+    if c.returned is not None:
+        line += f"; these vectors of {dim} return {c.returned:.1%} exactly"
+    return line
+
+
+def _about_capacity(result: AuditResult) -> Iterator[str]:
+    c = result.capacity
+    if c is None:
+        return
+    if c.rank_low > result.dim:
+        yield (
+            f"capacity: {c.rank_low} dimensions are needed at any margin, and there are {result.dim}: "
+            f"use several vectors per row"
+        )
+    elif c.needed is None:
+        yield (
+            f"capacity: even vectors optimised on the judgements return only {c.best_accuracy:.1%} of the sets exactly "
+            f"in {result.dim} dimensions: more of them, several vectors per row, or a reranker"
+        )
+    elif c.returned is not None and c.returned < RETURNED:
+        yield (
+            f"capacity: {result.dim} dimensions could return every set and these vectors return {c.returned:.1%} "
+            f"exactly: the encoder is the limit, not the dimension"
+        )
 
 
 def _about_movement(result: AuditResult) -> Iterator[str]:
@@ -196,5 +241,5 @@ def _percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.01 else f"{100 * share:.1g}%"
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+def _count(n: int, noun: str, plural: str | None = None) -> str:
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

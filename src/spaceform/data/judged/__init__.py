@@ -1,0 +1,1 @@
+"""Texts with queries and judgements of relevance: files, and a generated stress test."""

@@ -1,0 +1,1 @@
+"""Search among vectors: what it can return, and how fast."""

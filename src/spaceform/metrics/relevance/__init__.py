@@ -1,0 +1,1 @@
+"""Scores of documents for queries against judgements of which documents are relevant."""
