@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,14 +73,9 @@ def discover(
         task, tuned = _tune(task, epochs=epochs, seed=seed, progress=progress)
     settings = {"k_range": (2, k_max), "epochs": epochs, **tuned}
     novel = task.y == -1
-    votes = number.opinions(task.X[novel], k_max=k_max, seed=seed, progress=progress)
-    off: Mapping[str, float] = {}
-    if tune and n_novel is None and votes:
-        off = number.factors_off(number.try_criteria(task.X, task.y, k_max=k_max, seed=seed, progress=progress))
-    believed = number.most_right(off)
-    count = votes[believed].best if believed else n_novel
-    answer = _fit(task, task.y, count, settings | {"random_state": _state(seed, "fit")}, progress)
-    sweep: ClusterSweep | None = votes[believed] if believed else getattr(answer.model, "sweep_", None)
+    counted = number.count(task.X, task.y, n_novel, k_max=k_max, tried=tune, seed=seed, progress=progress)
+    answer = _fit(task, task.y, counted.number, settings | {"random_state": _state(seed, "fit")}, progress)
+    sweep: ClusterSweep | None = counted.believed or getattr(answer.model, "sweep_", None)
     kept = answer.found >= 0
     rows, found = np.flatnonzero(novel)[kept], answer.found[kept]
     _note_unsettled(sweep, task.notes)
@@ -97,18 +92,13 @@ def discover(
         n_novel=len(made),
         classes=made,
         sweep=sweep.to_dict() if sweep is not None else None,
-        criteria={name: _criterion(one, off.get(name)) for name, one in votes.items()},
+        criteria=counted.records(),
         tuned=tuned,
         hidden=tuple(task.classes[code] for code in hidden),
         scores=_score(task.X[rows], found, task.truth[rows], seed=seed) if len(hidden) else {},
         agreement=sure.agreement,
         rehearsal=sure.rehearsal,
-        conclusions=(
-            *number.conclude(chosen=len(made), votes=votes, off=off, given=n_novel is not None),
-            *trust.conclude(
-                stability=[one.stability for one in made], agreement=sure.agreement, rehearsal=sure.rehearsal
-            ),
-        ),
+        conclusions=(*number.conclude(counted, chosen=len(made)), *_conclude(made, sure)),
         taken_as_known=int((~kept).sum()),
         notes=tuple(task.notes),
         seconds=round(time.monotonic() - begun, 1),
@@ -148,8 +138,8 @@ def _sure(
     return _Sure(dict(enumerate(kept.tolist())), agreement, rehearsal)
 
 
-def _criterion(sweep: ClusterSweep, off: float | None) -> dict[str, Any]:
-    return sweep.to_dict() | {"curve": number.better_is_higher(sweep), "off": off}
+def _conclude(made: Sequence[NovelClass], sure: _Sure) -> Iterator[str]:
+    return trust.conclude(stability=[one.stability for one in made], agreement=sure.agreement, rehearsal=sure.rehearsal)
 
 
 def _note_unsettled(sweep: ClusterSweep | None, notes: list[str]) -> None:

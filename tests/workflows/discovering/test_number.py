@@ -63,11 +63,29 @@ def test_factors_by_hand():
     assert number.factors_off(trials) == pytest.approx({"a": 2.0, "b": 1.0})
 
 
+def count(name, off, given):
+    sweep = ClusterSweep(name, (2, 3), ((0.1,), (0.2,)), 3)
+    return number.Count(votes={name: sweep}, off=off, given=given)
+
+
 def test_words():
-    sweep = ClusterSweep("silhouette", (2, 3), ((0.1,), (0.2,)), 3)
-    said = list(number.conclude(chosen=3, votes={"silhouette": sweep}, off={"silhouette": 1.25}, given=False))
+    one = count("silhouette", {"silhouette": 1.25}, None)
+    assert one.number == 3
+    said = list(number.conclude(one, chosen=3))
     assert said[0] == "3 classes; all criteria agree (silhouette 3)"
     assert "silhouette came nearest to their number, off by a factor of 1.2" in said[1]
-    given = list(number.conclude(chosen=4, votes={"a": sweep}, off={}, given=True))
-    assert given == ["4 classes as asked for; all criteria say 3 (a 3)"]
-    assert list(number.conclude(chosen=4, votes={}, off={}, given=True)) == []
+    given = count("a", {}, 4)
+    assert given.number == 4
+    assert list(number.conclude(given, chosen=4)) == ["4 classes as asked for; all criteria say 3 (a 3)"]
+    assert list(number.conclude(number.Count(votes={}, off={}, given=None), chosen=4)) == []
+
+
+def test_a_given_number_is_not_tried():
+    X, truth = blobs(12, 480)
+    y = np.where(truth < 10, truth, -1)
+    asked = {"k_max": 12, "seed": 0, "progress": no_progress}
+    assert number.count(X, y, 5, tried=True, **asked).off == {}
+    assert number.count(X, y, None, tried=False, **asked).number is None
+    counted = number.count(X, y, None, tried=True, **asked)
+    assert counted.number == 2
+    assert counted.records()["silhouette"]["off"] == counted.off["silhouette"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,50 @@ class Trial:
 
     classes: int
     said: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many classes to look for: what criteria say (``votes``), by what factor each was off, whom to believe.
+
+    ``given`` is the number asked for, if one was; ``off`` is empty where criteria could not be tried.
+    """
+
+    votes: Mapping[str, ClusterSweep]
+    off: Mapping[str, float]
+    given: int | None
+
+    @property
+    def believed(self) -> ClusterSweep | None:
+        """The sweep of the criterion that was most right on known classes; None where none was tried."""
+        best = most_right(self.off)
+        return None if best is None else self.votes[best]
+
+    @property
+    def number(self) -> int | None:
+        """The number of classes to look for; None leaves it to the method."""
+        return self.believed.best if self.believed is not None else self.given
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Return what each criterion says as plain values."""
+        return {
+            name: sweep.to_dict() | {"curve": better_is_higher(sweep), "off": self.off.get(name)}
+            for name, sweep in self.votes.items()
+        }
+
+
+def count(
+    X: FloatArray, y: IntArray, given: int | None, *, k_max: int, tried: bool, seed: int, progress: Progress
+) -> Count:
+    """Ask for the number of classes among the unlabelled rows (``y`` -1) of ``X (n, d)``.
+
+    ``tried``: criteria are tried on known classes first, unless a number is ``given``.
+    """
+    votes = opinions(X[y == -1], k_max=k_max, seed=seed, progress=progress)
+    trials = []
+    if tried and given is None and votes:
+        trials = try_criteria(X, y, k_max=k_max, seed=seed, progress=progress)
+    return Count(votes=votes, off=factors_off(trials), given=given)
 
 
 def opinions(rows: FloatArray, *, k_max: int, seed: int, progress: Progress) -> dict[str, ClusterSweep]:
@@ -104,13 +149,14 @@ def better_is_higher(sweep: ClusterSweep) -> list[float]:
     return [float(value) for value in (values - low) / max(high - low, 1e-12)]
 
 
-def conclude(*, chosen: int, votes: Mapping[str, ClusterSweep], off: Mapping[str, float], given: bool) -> Iterator[str]:
-    """Yield in words how many classes there are and who says so."""
+def conclude(count: Count, *, chosen: int) -> Iterator[str]:
+    """Yield in words how many classes there are, ``chosen`` in the end, and who says so."""
+    votes, off = count.votes, count.off
     if not votes:
         return
     said = sorted(sweep.best for sweep in votes.values())
     named = ", ".join(f"{_plain(name)} {sweep.best}" for name, sweep in votes.items())
-    start = f"{chosen} classes as asked for" if given else f"{chosen} classes"
+    start = f"{chosen} classes as asked for" if count.given is not None else f"{chosen} classes"
     spread = f"criteria say {said[0]} to {said[-1]}"
     if said[0] == said[-1]:
         spread = "all criteria agree" if said[0] == chosen else f"all criteria say {said[0]}"
