@@ -81,7 +81,8 @@ def test_verdicts_can_be_asked_for(tmp_path):
 
 def test_a_search_by_words_loads_no_torch_and_no_scikit_learn():
     code = (
-        "import sys; from spaceform.workflows.paper_search import find_papers; find_papers('tree', where='year > 2000');"
+        "import sys; from spaceform.workflows.paper_search import find_papers; "
+        "find_papers('tree', where='year > 2000'); "
         "print([name for name in ('torch', 'sklearn', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
