@@ -23,9 +23,6 @@ from spaceform.workflows.encoders import FOLDER, Encoder, named_encoder, open_en
 from spaceform.workflows.places.folder import writable_folder
 from spaceform.workflows.places.rows import read_rows
 
-ENCODERS = ("conv", "minilm", "pixels")
-"""Encoders by name; ``package.module:function`` is taken as well."""
-
 UNSEEN = 0.4
 """Share of the classes that training never sees, so that the report can say how it does on new ones."""
 

@@ -50,5 +50,5 @@ def embed(
     if isinstance(encoder, str) and ":" not in encoder:
         NamedEncoder(encoder).inner.save(Path(out) / FOLDER)
     if space and result.rows:
-        build(out, out, progress=progress)
+        build(Path(out).absolute(), out, progress=progress)
     return replace(result, seconds=round(time.monotonic() - begun, 1))

@@ -97,11 +97,11 @@ def embed_dataset(
     reading = replace(reading, size=size or check_integer(reading.size, "size", low=1, high=4096))
     planned = plan(source, reading, progress)
     folder = Path(out)
+    job = Job(
+        out=str(folder.absolute()), plan=planned, reading=reading, batch_size=batch_size, encoder=made,
+        encoder_fingerprint=str(made.fingerprint),
+    )  # fmt: skip
     with writable_folder(folder), sole_driver(folder):
-        job = Job(
-            out=str(folder.absolute()), plan=planned, reading=reading, batch_size=batch_size, encoder=made,
-            encoder_fingerprint=str(made.fingerprint),
-        )  # fmt: skip
         books = _Books(folder, job, str(source))
         reports = books.open(resume=resume)
         left = [unit for unit in planned.units if unit.number not in reports]
@@ -156,7 +156,7 @@ class _Books:
         if report.error:
             unit = self.job.plan.units[report.number]
             place = f"{report.error} (in {unit.name}, rows {unit.first} to {unit.first + unit.rows - 1})"
-            raise InputError("encoder", got=place, expected="an answer for every batch",
+            raise InputError("unit", got=place, expected="one that is read, embedded and written",
                              remedy="finished units are kept: the same command goes on")  # fmt: skip
         other = next((one for one in self.reports.values() if one.rows), report)
         if report.rows and (report.dim, report.dtype) != (other.dim, other.dtype):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -69,10 +70,11 @@ def ray(job: Job, units: Sequence[Unit], *, workers: int, address: str | None) -
     if begun and address:
         core.init(address=address, logging_level="error", log_to_driver=False)
     elif begun:
-        core.init(
-            num_cpus=workers, include_dashboard=False, object_store_memory=RAY_STORE, logging_level="error",
-            log_to_driver=False, _node_ip_address="127.0.0.1",
-        )  # fmt: skip
+        with _workers_import_what_we_do():
+            core.init(
+                num_cpus=workers, include_dashboard=False, object_store_memory=RAY_STORE, logging_level="error",
+                log_to_driver=False,
+            )  # fmt: skip
     data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel("ERROR")
     try:
@@ -113,6 +115,20 @@ class RayWorker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do the units whose places are in the batch."""
         return {"report": [self._worker.attempt(self.units[int(row)]).to_json() for row in batch["unit"]]}
+
+
+@contextmanager
+def _workers_import_what_we_do() -> Iterator[None]:
+    """Give processes that begin inside the block this one's places to import from, as spawned ones have them."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 @contextmanager
