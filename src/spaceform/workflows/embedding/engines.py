@@ -121,7 +121,8 @@ class RayWorker:
 def _workers_import_what_we_do() -> Iterator[None]:
     """Give processes that begin inside the block this one's places to import from, as spawned ones have them."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    installed = (sys.prefix, sys.base_prefix)
+    os.environ["PYTHONPATH"] = os.pathsep.join(one for one in sys.path if one and not one.startswith(installed))
     try:
         yield
     finally:
