@@ -284,13 +284,13 @@ def test_an_engine_that_is_not_installed_names_the_pip_line(table, tmp_path, mon
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("engine", "module"), [("dask", "distributed"), ("ray", "ray.data")])
-def test_clusters_give_what_this_process_gives_and_replace_a_killed_worker(table, tmp_path, engine, module):
+@pytest.mark.parametrize(("engine", "module", "kill"), [("dask", "distributed", True), ("ray", "ray.data", False)])
+def test_clusters_give_what_this_process_gives_and_dask_replaces_a_killed_worker(table, tmp_path, engine, module, kill):
     pytest.importorskip(module)
-    encoder = Once(tmp_path / "flag", TEXTS[35], kill=True)
+    encoder = Once(tmp_path / "flag", TEXTS[35], kill=True) if kill else Letters()
     result = embed_dataset(table, tmp_path / engine, encoder, engine=engine, workers=2)
     embed_dataset(table, tmp_path / "local", encoder)
-    assert (tmp_path / "flag").exists()
+    assert (tmp_path / "flag").exists() == kill
     assert result.rows == 60
     assert content(tmp_path / engine) == content(tmp_path / "local")
     for part in (tmp_path / "local" / PARTS).iterdir():
