@@ -86,6 +86,22 @@ def test_a_purpose_narrows_the_list(name):
     assert {row["slug"] for row in run_json("--purpose", name, "tree")} <= found
 
 
+def test_a_filter_narrows_the_list_and_a_search():
+    where = "purpose = 'class_discovery' and year >= 2020"
+    listed = [row["slug"] for row in run_json("--where", where)]
+    found = [row["slug"] for row in run_json("find classes nobody labelled", "--where", where, "-k", "2")]
+    assert len(found) == 2
+    assert set(found) < set(listed)
+    assert run("--where", "year > 2100") == "no paper matches the filter 'year > 2100'; `spaceform papers` lists all\n"
+
+
+@pytest.mark.parametrize(("arguments", "named"), [(("tree", "-k", "0"), "k"), (("--encoder", "minilm"), "encoder")])
+def test_options_that_do_not_fit_are_refused(arguments, named):
+    result = CliRunner().invoke(APP, list(arguments))
+    assert isinstance(result.exception, InputError)
+    assert result.exception.argument == named
+
+
 def test_an_unknown_purpose_is_refused():
     result = CliRunner().invoke(APP, ["--purpose", "cooking"])
     assert isinstance(result.exception, InputError)

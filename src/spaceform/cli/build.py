@@ -15,7 +15,8 @@ def build(
     source: Annotated[str, typer.Argument(help="emoji, or a folder of pictures, or a .npy/.npz/.parquet/.csv/.txt.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the new Space.")],
     encoder: Annotated[
-        str | None, typer.Option(help="conv (trained here), minilm, pixels, or package.module:function.")
+        str | None,
+        typer.Option(help="conv (trained here), minilm, pixels, the folder of one, or package.module:function."),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column with the classes.")] = None,
     vector_column: Annotated[str | None, typer.Option(help="Column of a table that holds the vectors.")] = None,

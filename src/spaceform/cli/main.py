@@ -32,6 +32,7 @@ ORDER = (
     "papers",
     "data",
     "build",
+    "embed",
     "audit",
     "compare",
     "discover",

@@ -14,7 +14,7 @@ import typer
 
 from spaceform.cli.console.output import WIDE, is_terminal, print_json, print_line, print_table, print_warning
 from spaceform.errors import InputError
-from spaceform.papers import PURPOSES, Paper, Published, Status, all_papers, read_outcome, search, status
+from spaceform.papers import PURPOSES, Paper, Published, Status, all_papers, read_outcome, status
 
 ROOM_FOR_ALL, ROOM_FOR_A_TABLE = 110, 64
 """Columns of a terminal from which on all columns, or any table, can be read."""
@@ -25,10 +25,17 @@ INDENT = "  "
 def papers(
     query: Annotated[list[str] | None, typer.Argument(help="Words to search for, or one slug to show in full.")] = None,
     purpose: Annotated[str | None, typer.Option(help="Only this purpose, such as class_discovery.")] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Filter, such as: purpose = 'text' and year >= 2020.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", help="Papers to find at most.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Search by meaning, too: minilm, or the folder of an encoder of texts.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="Folder of results (default: ./results).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
 ) -> None:
-    """List the papers, search them by words, or show the one whose slug is given."""
+    """List the papers, search them by what they are about and by filters, or show the one whose slug is given."""
     if results is not None and not results.is_dir():
         raise InputError("results", got=str(results), expected="a folder of results")
     folder = results if results is not None else Path("results")
@@ -39,17 +46,37 @@ def papers(
         standing, summary = _standing(exact, folder)
         print_json(_record(exact, standing)) if as_json else _show(exact, summary, folder)
         return
-    ranked: Sequence[tuple[Paper, float | None]] = (
-        search(words, k=len(all_papers())) if words.strip() else [(paper, None) for paper in all_papers()]
-    )
-    found = [(paper, score) for paper, score in ranked if wanted in {None, paper.purpose}]
+    ranked = _ranked(words, where=where, k=k, encoder=encoder, results=folder)
+    found = [(paper, score) for paper, score in ranked if wanted in {None, paper.purpose}][:k]
     if as_json:
         print_json([_record(paper, _standing(paper, folder)[0], score) for paper, score in found])
     elif not found:
-        print_line(f"no paper matches {words!r}; `spaceform papers` lists all")
+        asked = repr(words) if words.strip() else f"the filter {where!r}"
+        print_line(f"no paper matches {asked}; `spaceform papers` lists all")
     else:
         rows = [(paper, _standing(paper, folder)[1]) for paper, _ in found]
-        _list(f"{len(found)} of {len(all_papers())} papers" if words or wanted else f"{len(found)} papers", rows)
+        some = words or wanted or where
+        _list(f"{len(found)} of {len(all_papers())} papers" if some else f"{len(found)} papers", rows)
+
+
+def _ranked(
+    words: str, *, where: str | None, k: int | None, encoder: str | None, results: Path
+) -> list[tuple[Paper, float | None]]:
+    """Return the papers that answer the words and pass the filter, best first; without words, all in order."""
+    if k is not None and k < 1:
+        raise InputError("k", got=k, expected="an integer >= 1")
+    if not words.strip():
+        if encoder is not None:
+            raise InputError("encoder", got=repr(encoder), expected="a query beside it")
+        if where is None:
+            return [(paper, None) for paper in all_papers()]
+        from spaceform.workflows.paper_search import filtered_papers
+
+        return [(paper, None) for paper in filtered_papers(where, results=results)]
+    from spaceform.workflows.paper_search import find_papers
+
+    found = find_papers(words, where=where, k=len(all_papers()), encoder=encoder, results=results)
+    return [(one.paper, one.score) for one in found]
 
 
 def _check_purpose(purpose: str | None) -> str | None:

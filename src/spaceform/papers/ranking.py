@@ -34,6 +34,9 @@ _STOP = frozenset(
     your""".split()  # noqa: SIM905  a list of forty quoted words is harder to read and to keep
 )
 
+_NEGATIONS = frozenset({"no", "nobody", "not", "never", "without"})
+"""Words after which the next one stands for its opposite, too: what nobody labelled is unlabelled."""
+
 
 def search(query: str, k: int = 10) -> list[tuple[Paper, float]]:
     """Return up to ``k`` papers that match the words of ``query``, best first, with their scores (> 0).
@@ -50,16 +53,23 @@ def search(query: str, k: int = 10) -> list[tuple[Paper, float]]:
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError("k", got=repr(k), expected="an integer >= 1")
-    words = _words(query) if isinstance(query, str) else []
-    if not words:
-        raise InputError("query", got=repr(query), expected="some words", remedy="`spaceform papers` lists all")
-    index = _index()
-    scores: dict[int, float] = defaultdict(float)
-    for term, share in _expand(words, index.postings).items():
+    index, scores = word_index(), defaultdict[int, float](float)
+    for term, share in query_terms(query).items():
         for paper, weight in index.postings[term].items():
             scores[paper] += share * weight
     best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
     return [(index.papers[i], score) for i, score in best]
+
+
+def query_terms(query: str) -> dict[str, float]:
+    """Return the indexed terms that a query stands for, with the share of its weight that each gets; may be empty.
+
+    Raises ``InputError`` for a query without a word.
+    """
+    words = _words(query) if isinstance(query, str) else []
+    if not words:
+        raise InputError("query", got=repr(query), expected="some words", remedy="`spaceform papers` lists all")
+    return _expand(words, word_index().postings)
 
 
 def _expand(words: Sequence[str], vocabulary: Collection[str]) -> dict[str, float]:
@@ -68,6 +78,8 @@ def _expand(words: Sequence[str], vocabulary: Collection[str]) -> dict[str, floa
     for pair in _pairs(words):
         if pair in vocabulary:
             shares[pair] += _PHRASE
+    negated = {"un" + _stem(word): 1.0 for before, word in pairwise(words) if before in _NEGATIONS}
+    shares |= {term: share for term, share in negated.items() if term in vocabulary}
     for stem in [_stem(word) for word in words if word not in _STOP] or [_stem(word) for word in words]:
         for term, share in _likes(stem, vocabulary).items():
             shares[term] = max(shares[term], share)
@@ -88,13 +100,16 @@ def _likes(stem: str, vocabulary: Collection[str]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class _Index:
+class WordIndex:
+    """Of every term the papers (by their place in ``papers``) that have it, with its BM25 weight in each."""
+
     papers: tuple[Paper, ...]
     postings: Mapping[str, Mapping[int, float]]
 
 
 @cache
-def _index() -> _Index:
+def word_index() -> WordIndex:
+    """Return the terms of all records; made once."""
     papers = all_papers()
     counts = [_term_weights(paper) for paper in papers]
     lengths = [sum(terms.values()) for terms in counts]
@@ -106,7 +121,7 @@ def _index() -> _Index:
         for term, count in terms.items():
             rarity = math.log1p((len(papers) - frequency[term] + 0.5) / (frequency[term] + 0.5))
             postings.setdefault(term, {})[i] = rarity * count * (_SATURATION + 1) / (count + norm)
-    return _Index(papers, postings)
+    return WordIndex(papers, postings)
 
 
 def _term_weights(paper: Paper) -> dict[str, float]:
@@ -164,6 +179,6 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             word = word[: -len(ending)]
             break
-    if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "aeioulsz":
+    if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "aeiousz":
         word = word[:-1]
     return word[:-1] if len(word) > 4 and word.endswith("e") else word

@@ -19,12 +19,9 @@ from spaceform.metrics.retrieval import map_at_r, recall_at_k
 from spaceform.rng import as_generator, derive_seed
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
-from spaceform.workflows.encoders import FOLDER, Encoder, custom_encoder
+from spaceform.workflows.encoders import FOLDER, Encoder, named_encoder, open_encoder
 from spaceform.workflows.places.folder import writable_folder
 from spaceform.workflows.places.rows import read_rows
-
-ENCODERS = ("conv", "minilm", "pixels")
-"""Encoders by name; ``package.module:function`` is taken as well."""
 
 UNSEEN = 0.4
 """Share of the classes that training never sees, so that the report can say how it does on new ones."""
@@ -79,9 +76,11 @@ def build(
     Parameters: ``source`` is a data set's name (``emoji``), a folder of pictures (one sub-folder per class, or
     none), a ``.npy``/``.npz``/``.parquet``/``.csv`` file of vectors or texts. ``encoder`` is ``conv`` (trained here
     by FaceNet's triplet loss with semi-hard negatives; the default for pictures with classes), ``pixels`` (the
-    pictures themselves; the default for pictures without), ``minilm`` (the default for texts) or
-    ``package.module:function``. ``label`` names the column with the classes, ``size`` the side of pictures in
-    pixels, ``dim`` and ``steps`` belong to the trained encoder, ``unseen`` is the share of classes kept from it.
+    pictures themselves; the default for pictures without), ``minilm`` (the default for texts),
+    ``package.module:function``, or the folder of an encoder
+    (:func:`~spaceform.workflows.encoders.named_encoder`). A folder that ``embed`` wrote is taken with its vectors and
+    its encoder. ``label`` names the column with the classes, ``size`` the side of pictures in pixels, ``dim`` and
+    ``steps`` belong to the trained encoder, ``unseen`` is the share of classes kept from it.
 
     A killed call goes on where it stood when it is repeated with the same arguments, and ends with the same
     weights. Raises ``InputError`` for sources and options that do not fit each other.
@@ -175,30 +174,20 @@ def _embedded(rows: Source, folder: Path, chosen: str, progress: Progress) -> tu
         if chosen != "none":
             raise InputError("encoder", got=repr(chosen), expected="no encoder: the source holds vectors")
         vectors = np.asarray(rows.vectors, dtype=np.float32)
+        encoder = open_encoder(Path(rows.path))  # of a folder that ``embed`` wrote
     elif chosen == "pixels":
         vectors, geometry = as_vectors(_needed(rows.images, chosen, "pictures")), "sphere"
     else:
-        encoder = _pretrained(chosen)
+        encoder = named_encoder(chosen)
         items = rows.texts if rows.kind == "texts" else rows.images
         vectors = np.asarray(encoder.encode(items, progress=progress), dtype=np.float32)
+    if encoder is not None:
         if np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             geometry = "sphere"
         if ":" not in chosen:
             encoder.save(folder / FOLDER)
     space = _space(rows, vectors, geometry, encoder, {"learned": {}, "source": rows.path})
     return space, BuildResult(path=str(folder), rows=len(space), dim=space.dim, label=space.label, encoder=chosen)
-
-
-def _pretrained(chosen: str) -> Encoder:
-    if ":" in chosen:
-        return custom_encoder(chosen)
-    if chosen != "minilm":
-        expected = ", ".join(map(repr, ENCODERS)) + " or package.module:function"
-        raise InputError("encoder", got=repr(chosen), expected=expected)
-    from spaceform.nets.text import TextEncoder
-
-    made: Encoder = TextEncoder("minilm")
-    return made
 
 
 def _needed(images: np.ndarray | None, chosen: str, what: str) -> np.ndarray:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spaceform import papers
+from spaceform.data.pictures import as_vectors
 from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.learner import MetricLearner
 from spaceform.encoders.student import StudentClassifier
 from spaceform.errors import InputError, SpaceFormatError
-from spaceform.types import FloatArray, Progress
+from spaceform.types import FloatArray, Progress, no_progress
 
 FOLDER = "encoder"
 """Where an encoder lies inside the folder of its Space."""
@@ -71,6 +72,46 @@ def _class_of(kind: str, record: Path) -> Any:
             if getattr(found, "KIND", "") == kind:
                 return found
     raise SpaceFormatError(f"{record} is of kind {kind!r}, which this version does not know")
+
+
+def named_encoder(name: str) -> Encoder:
+    """Return the encoder called ``name``.
+
+    That is ``minilm``, ``pixels``, ``package.module:function``, or a folder: of a saved encoder, of a Space that has
+    one, or of a ``transformers`` text model. Raises ``InputError`` for anything else, ``MissingExtraError`` for text
+    models without transformers.
+    """
+    if name == "pixels":
+        return Pixels()
+    place = Path(name)
+    if place.is_dir():
+        if (place / "encoder.json").is_file():
+            return load_encoder(place)
+        if (own := open_encoder(place)) is not None:
+            return own
+    elif ":" in name:
+        return custom_encoder(name)
+    if name != "minilm" and not (place / "config.json").is_file():
+        known = "'minilm', 'pixels', package.module:function"
+        raise InputError("encoder", got=repr(name), expected=f"{known}, or the folder of an encoder")
+    from spaceform.nets.text import TextEncoder
+
+    made: Encoder = TextEncoder(name)
+    return made
+
+
+class Pixels:
+    """Pictures as they are: their pixels, centred and of unit length, as the vectors."""
+
+    fingerprint = "pixels"
+    dim = 0
+
+    def encode(self, items: Any, *, batch_size: int = 64, progress: Progress = no_progress) -> FloatArray:
+        """Return vectors ``(n, size * size * 3)`` of pictures ``(n, size, size, 3)`` uint8."""
+        return as_vectors(items)
+
+    def save(self, folder: Path) -> None:
+        """Write nothing: there is nothing to load."""
 
 
 def custom_encoder(address: str) -> Encoder:

@@ -46,7 +46,7 @@ def read_image_folder(
     root = existing(path)
     if not root.is_dir():
         raise InputError("path", got=f"{shown(root)}, a file", expected="a folder of pictures")
-    found = _find(root)
+    found = find_pictures(root)
     pictures = np.empty((len(found), size, size, 4 if alpha else 3), dtype=np.uint8)
     kept: list[int] = []
     bad: list[tuple[str, str]] = []
@@ -119,8 +119,8 @@ def _fitted(picture: Any, size: int, alpha: bool) -> NDArray[np.uint8]:
     return np.asarray(ground)[..., : 4 if alpha else 3]
 
 
-def _find(root: Path) -> list[tuple[str, Path, str | None]]:
-    """Return (name within root, path, class) of every picture, ordered by class and name."""
+def find_pictures(root: Path) -> list[tuple[str, Path, str | None]]:
+    """Return (name within root, path, class) of every picture, ordered by class and name; ``InputError`` for none."""
     try:
         children = sorted(root.iterdir(), key=lambda child: os.fsencode(child.name))
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from spaceform.data.layouts.columns import is_text, number_list_columns
+from spaceform.data.layouts.embedded import is_embedded, read_embedded
 from spaceform.data.layouts.images import read_image_folder
 from spaceform.data.layouts.source import Source, existing, shown
 from spaceform.data.layouts.tables import SUFFIXES, open_table, vectors_of
@@ -26,7 +27,7 @@ def read_source(
     on_error: str = "raise",
     progress: Progress = no_progress,
 ) -> Source:
-    """Read a folder of pictures, a .npy or .npz file, a .parquet, .csv or .tsv table, or a .txt file of lines.
+    """Read a folder of pictures or embedded parts, a .npy or .npz file, a table (.parquet, .csv, .tsv), or .txt lines.
 
     A table is read as texts when ``text_column`` is given, as vectors when ``vector_column`` or ``vector_columns`` is
     given or it has a column of number lists, else as texts when it holds text. The options are those of
@@ -39,6 +40,9 @@ def read_source(
     given = {"vector_column": vector_column, "vector_columns": vector_columns, "text_column": text_column}
     suffix = place.suffix.lower()
     if place.is_dir():
+        if is_embedded(place):
+            _refuse_given({**given, "ids": ids}, "a folder of embedded parts")
+            return read_embedded(place, label=label)
         if (place / "space.json").is_file():
             raise InputError("path", got=f"{shown(place)}, a Space", expected="what a Space is built from")
         _refuse_given({**given, "label": label, "ids": ids}, "a folder of pictures")
