@@ -31,8 +31,8 @@ def test_the_catalogue_holds_the_forty_papers_under_their_purposes():
     found = {purpose: {paper.slug for paper in EVERY if paper.purpose == purpose} for purpose in PURPOSES}
     assert found == {purpose: set(slugs.split()) for purpose, slugs in SLUGS.items()}
     assert len(EVERY) == 40
-    assert [PURPOSES.index(paper.purpose) for paper in EVERY] == sorted(
-        PURPOSES.index(paper.purpose) for paper in EVERY
+    assert [list(PURPOSES).index(paper.purpose) for paper in EVERY] == sorted(
+        list(PURPOSES).index(paper.purpose) for paper in EVERY
     )
 
 

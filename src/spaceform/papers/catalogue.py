@@ -62,7 +62,8 @@ def _ordered(papers: Iterable[Paper]) -> tuple[Paper, ...]:
         if paper.slug in seen:
             raise InputError("slug", got=f"{paper.slug!r} in two records", expected="one record per paper")
         seen[paper.slug] = paper
-    return tuple(sorted(seen.values(), key=lambda paper: (PURPOSES.index(paper.purpose), paper.slug)))
+    order = list(PURPOSES)
+    return tuple(sorted(seen.values(), key=lambda paper: (order.index(paper.purpose), paper.slug)))
 
 
 @cache

@@ -56,7 +56,7 @@ def parse_record(text: str, source: str) -> Paper:
         venue=record.text("venue"),
         arxiv=record.text("arxiv", default=""),
         doi=record.text("doi", default=""),
-        purpose=record.choice("purpose", PURPOSES),
+        purpose=record.choice("purpose", tuple(PURPOSES)),
         idea=record.text("idea"),
         needs=record.text("needs"),
         gives=record.text("gives"),

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from spaceform.errors import InputError
 from spaceform.papers.catalogue import all_papers
-from spaceform.papers.records import Paper
+from spaceform.papers.records import PURPOSES, Paper
 
 # The usual constants of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3).
 _SATURATION = 1.2
@@ -128,7 +128,7 @@ def _term_weights(paper: Paper) -> dict[str, float]:
     fields = {
         "names": [paper.slug, paper.method, paper.title, *paper.classes],
         "keywords": paper.keywords,
-        "purpose": [paper.purpose],
+        "purpose": [paper.purpose, PURPOSES[paper.purpose]],
         "gives": [paper.gives],
         "needs": [paper.needs],
         "idea": [paper.idea],

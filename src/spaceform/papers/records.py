@@ -6,20 +6,21 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-PURPOSES = (
-    "metric_learning",
-    "few_shot",
-    "class_discovery",
-    "transfer",
-    "continual",
-    "diagnostics",
-    "text",
-    "multimodal",
-    "scenes",
-    "embedding_tables",
-    "vector_search",
-    "robustness",
-)
+PURPOSES = {
+    "metric_learning": "shape a space so that distance means likeness",
+    "few_shot": "recognise a class from a few examples",
+    "class_discovery": "find classes that nobody labelled",
+    "transfer": "carry what one model knows over to another",
+    "continual": "add classes without forgetting the old ones",
+    "diagnostics": "measure what a space holds and how it learns",
+    "text": "put documents and words in a space",
+    "multimodal": "align pictures, text and other modalities",
+    "scenes": "detect and segment objects, and how they relate",
+    "embedding_tables": "compress embedding tables",
+    "vector_search": "search vectors, with filters",
+    "robustness": "attack and defend a space",
+}
+"""What papers are for, in the order of the catalogue, and in the words of somebody who needs it."""
 KINDS = ("mechanism", "accuracy")
 TESTS = ("superior", "noninferior", "equivalent")
 DIRECTIONS = ("up", "down")
