@@ -19,7 +19,7 @@ class Curved(Protocol):
         ...
 
     def pull(self, x: Rows, points: Rows, weights: Rows) -> tuple[Rows, Rows]:
-        """Return the weighted sum ``(d,)`` of the logarithms of ``points`` at ``x (d,)``, and the distances ``(n,)``."""
+        """Return the weighted sum ``(d,)`` of the logarithms of ``points`` at ``x (d,)``, and distances ``(n,)``."""
         ...
 
     def steepness(self, distances: Rows) -> Rows:

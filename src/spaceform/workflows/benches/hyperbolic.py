@@ -33,7 +33,7 @@ def run(*, quick: bool = False, repeats: int = 3, progress: Progress = no_progre
     n, m = (QUICK, QUICK // 5) if quick else (ROWS, PAIRS)
     generator = torch.Generator().manual_seed(0)
     x, y, A, B = (_points(count, generator) for count in (n, n, m, m))
-    v = 0.1 * torch.randn(n, DIM, generator=generator)
+    v = 0.01 * torch.randn(n, DIM, generator=generator)
     ball = PoincareBall()
     ours: dict[str, Callable[[], torch.Tensor]] = {
         "distance": lambda: ball.distance(x, y),
@@ -67,9 +67,7 @@ def run(*, quick: bool = False, repeats: int = 3, progress: Progress = no_progre
     return rows
 
 
-def _of_geoopt(
-    x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, A: torch.Tensor, B: torch.Tensor
-) -> dict[str, Work]:
+def _of_geoopt(x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, A: torch.Tensor, B: torch.Tensor) -> dict[str, Work]:
     ball = importlib.import_module("geoopt").PoincareBall(c=1.0)
     return {
         "distance": lambda: ball.dist(x, y),
