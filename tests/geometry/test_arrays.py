@@ -34,3 +34,16 @@ def test_safe_sqrt_clamps_negatives():
 
 def test_ratio_has_its_limit():
     np.testing.assert_allclose(arrays.ratio(np.sin, np.array([0.0, np.pi])), [1, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_squares_and_inverse_sine_of_both_kinds(dtype):
+    x = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(dtype)
+    expected = np.square(x.astype(np.float64)).sum(-1, keepdims=True)
+    for rows in (x, torch.from_numpy(x), torch.from_numpy(x).requires_grad_()):
+        got = arrays.squares(rows)
+        assert got.dtype == rows.dtype
+        np.testing.assert_allclose(np.asarray(got.tolist()), expected, rtol=1e-2 if dtype == np.float16 else 1e-6)
+    positive = np.concatenate([[0.0], np.geomspace(1e-9, 1e9, 40)])
+    np.testing.assert_allclose(arrays.arcsinh(torch.from_numpy(positive)), np.arcsinh(positive), rtol=1e-13)
+    np.testing.assert_array_equal(arrays.arcsinh(positive), np.arcsinh(positive))

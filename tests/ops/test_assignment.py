@@ -66,3 +66,17 @@ def test_a_new_cluster_never_takes_an_old_name() -> None:
 def test_bad_input_is_refused(truth: list, predicted: list) -> None:
     with pytest.raises(InputError):
         agreement(truth, predicted)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64])
+def test_integers_are_counted_as_they_are_sorted(kind):
+    info = np.iinfo(kind)
+    for truth in ([info.min, 3, 3, info.max], [info.max - 1, info.max, info.max - 1, info.max]):
+        table = contingency(np.array(truth, dtype=kind), [0, 1, 1, 0])
+        expected = np.unique(np.array(truth, dtype=kind))
+        np.testing.assert_array_equal(table.classes, expected)
+        assert table.classes.dtype == kind
+        assert table.counts.tolist() == [
+            [sum(1 for a, b in zip(truth, [0, 1, 1, 0], strict=True) if a == c and b == d) for d in (0, 1)]
+            for c in expected.tolist()
+        ]

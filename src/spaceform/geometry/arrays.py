@@ -25,14 +25,44 @@ def namespace(x: Any) -> Any:
 def safe_sqrt(x: Rows) -> Rows:
     """Return ``sqrt(max(x, 0))`` with gradient 0 (not infinite) where ``x <= 0``: distances of coincident points."""
     xp = namespace(x)
+    if xp is np or not x.requires_grad:
+        flat: Rows = xp.sqrt(x.clip(min=0))
+        return flat
     positive = x > 0
     root: Rows = xp.where(positive, xp.sqrt(xp.where(positive, x, xp.ones_like(x))), xp.zeros_like(x))
     return root
 
 
+def squares(x: Rows) -> Rows:
+    """Return ``|x|^2`` of shape ``(..., 1)`` for the rows of ``x (..., d)``, without a product in memory if it can."""
+    xp = namespace(x)
+    if xp is np:
+        wide = x.dtype in (np.float32, np.float64)  # shorter ones would be summed in their own precision
+        result: Rows = (np.einsum("...i,...i->...", x, x) if wide else (x * x).sum(-1))[..., None]
+        return result
+    if x.requires_grad:
+        return (x * x).sum(-1)[..., None]
+    length: Rows = xp.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return length * length
+
+
 def norm(x: Rows) -> Rows:
     """Return the Euclidean length ``(..., 1)`` of the rows of ``x (..., d)``; its gradient at 0 is 0."""
-    return safe_sqrt((x * x).sum(-1)[..., None])
+    return safe_sqrt(squares(x))
+
+
+def arcsinh(x: Rows) -> Rows:
+    """Return the inverse of sinh for ``x >= 0``: torch's own is not vectorised and takes four times as long.
+
+    ``log1p(x + x^2 / (1 + sqrt(1 + x^2)))`` loses no digits, up to the root of the largest number.
+    """
+    xp = namespace(x)
+    if xp is np:
+        given: Rows = np.arcsinh(x)
+        return given
+    square = x * x
+    result: Rows = xp.log1p(x + square / (1 + xp.sqrt(1 + square)))
+    return result
 
 
 def direction(x: Rows) -> Rows:

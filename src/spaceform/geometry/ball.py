@@ -79,6 +79,10 @@ class PoincareBall:
         """Return the velocity at ``x`` of the geodesic that is at ``y`` after unit time."""
         return poincare.log(x, y, self.curvature)
 
+    def pull(self, x: Rows, points: Rows, weights: Rows) -> tuple[Rows, Rows]:
+        """Return the weighted sum ``(d,)`` of the logarithms of ``points (n, d)`` at ``x (d,)``, and distances (n,)."""
+        return poincare.pull(x, points, weights, self.curvature)
+
     def steepness(self, distances: Rows) -> Rows:
         """Return ``z coth z`` with ``z = sqrt(c) d``: the largest second derivative of half the squared distance."""
         z = self.curvature**0.5 * distances

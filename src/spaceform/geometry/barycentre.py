@@ -18,16 +18,12 @@ class Curved(Protocol):
         """Map tangent vectors at ``x`` to points."""
         ...
 
-    def log(self, x: Rows, y: Rows) -> Rows:
-        """Map points to tangent vectors at ``x``."""
+    def pull(self, x: Rows, points: Rows, weights: Rows) -> tuple[Rows, Rows]:
+        """Return the weighted sum ``(d,)`` of the logarithms of ``points`` at ``x (d,)``, and distances ``(n,)``."""
         ...
 
     def steepness(self, distances: Rows) -> Rows:
         """Bound the second derivative of half the squared distance at ``distances``."""
-        ...
-
-    def distance(self, a: Rows, b: Rows) -> Rows:
-        """Return distances."""
         ...
 
     def length(self, x: Rows, v: Rows) -> Rows:
@@ -68,14 +64,13 @@ def karcher_mean(geometry: Curved, points: Rows, weights: Rows | None, *, start:
     gradient ``100 eps``. Each step costs O(n d); rows of torch tensors stay differentiable (unrolled).
     """
     xp = namespace(points)
-    share = normalized_weights(points, weights)
+    share = normalized_weights(points, weights)[:, 0]
     tolerance = 100 * float(xp.finfo(points.dtype).eps)
     x = start
     for _ in range(MAX_STEPS):
-        distances = geometry.distance(x[None], points)
-        step = (share * geometry.log(x[None], points)).sum(0)
-        bound = (share[:, 0] * geometry.steepness(distances)).sum()
-        scale = (share[:, 0] * distances).sum()
+        step, distances = geometry.pull(x, points, share)
+        bound = (share * geometry.steepness(distances)).sum()
+        scale = (share * distances).sum()
         arrived = bool(geometry.length(x, step) <= tolerance * (scale + tolerance))
         x = geometry.exp(x, step / bound)
         if arrived:

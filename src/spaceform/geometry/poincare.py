@@ -7,7 +7,7 @@ values and gradients stay finite for points on the boundary.
 
 from __future__ import annotations
 
-from spaceform.geometry.arrays import Rows, namespace, norm, ratio, safe_sqrt
+from spaceform.geometry.arrays import Rows, arcsinh, namespace, norm, ratio, safe_sqrt, squares
 
 MARGIN = {2: 1e-2, 4: 1e-3, 8: 1e-5}
 """Relative distance from the boundary that ``project`` keeps, by bytes per number.
@@ -22,7 +22,7 @@ TANH_LIMIT = 15.0
 def gap(x: Rows, c: float) -> Rows:
     """Return ``1 - c |x|^2`` as ``(..., 1)``, at least machine precision."""
     eps = float(namespace(x).finfo(x.dtype).eps)
-    return (1 - c * (x * x).sum(-1)[..., None]).clip(min=eps)
+    return (1 - c * squares(x)).clip(min=eps)
 
 
 def conformal_factor(x: Rows, c: float) -> Rows:
@@ -32,9 +32,7 @@ def conformal_factor(x: Rows, c: float) -> Rows:
 
 def mobius_add(a: Rows, b: Rows, c: float) -> Rows:
     """Return ``a (+) b``, the addition of which ``x -> a (+) x`` is an isometry moving 0 to ``a``."""
-    ab = (a * b).sum(-1)[..., None]
-    aa = (a * a).sum(-1)[..., None]
-    bb = (b * b).sum(-1)[..., None]
+    ab, aa, bb = (a * b).sum(-1)[..., None], squares(a), squares(b)
     eps = float(namespace(a).finfo(a.dtype).eps)
     denominator = (1 + 2 * c * ab + c * c * aa * bb).clip(min=eps)
     return ((1 + 2 * c * ab + c * bb) * a + (1 - c * aa) * b) / denominator
@@ -51,21 +49,19 @@ def distance(a: Rows, b: Rows, c: float) -> Rows:
     Computed as ``(2 / sqrt c) arsinh(sqrt(c |a - b|^2 / ((1 - c|a|^2)(1 - c|b|^2))))``, the same number without the
     loss of digits that artanh has near 1.
     """
-    difference = a - b
-    return _from_squares((difference * difference).sum(-1)[..., None], gap(a, c), gap(b, c), c)
+    return _from_squares(squares(a - b), gap(a, c), gap(b, c), c)
 
 
 def pairwise_distance(A: Rows, B: Rows, c: float) -> Rows:
     """Return distances ``(n, m)`` of the rows of ``A (n, d)`` and ``B (m, d)``: one matrix product, no (n, m, d)."""
-    squares_a, squares_b = (A * A).sum(-1)[:, None], (B * B).sum(-1)[None, :]
-    squares = squares_a + squares_b - 2 * (A @ B.T)
-    return _from_squares(squares, gap(A, c), gap(B, c).T, c)
+    apart = squares(A) + squares(B).T - 2 * (A @ B.T)
+    return _from_squares(apart, gap(A, c), gap(B, c).T, c)
 
 
 def exp0(v: Rows, c: float) -> Rows:
     """Return ``tanh(sqrt c |v|) v / (sqrt c |v|)``: the point reached from the origin with tangent vector ``v``."""
-    reach = (c**0.5 * norm(v)).clip(max=TANH_LIMIT)
-    return _tanh_over(reach, c**0.5 * norm(v)) * v
+    scaled = c**0.5 * norm(v)
+    return _tanh_over(scaled.clip(max=TANH_LIMIT), scaled) * v
 
 
 def log0(x: Rows, c: float) -> Rows:
@@ -82,12 +78,28 @@ def exp(x: Rows, v: Rows, c: float) -> Rows:
 
 
 def log(x: Rows, y: Rows, c: float) -> Rows:
-    """Return the tangent vector at ``x`` that leads to ``y``, of Riemannian length ``distance(x, y)``."""
-    xp = namespace(x)
-    moved = mobius_add(-x, y, c)
-    size = norm(moved)
-    unit = moved / xp.where(size > 0, size, xp.ones_like(size))
-    return distance(x, y, c) / conformal_factor(x, c) * unit
+    """Return the tangent vector at ``x`` that leads to ``y``, of Riemannian length ``distance(x, y)``.
+
+    ``(-x) (+) y`` is ``((1 - c|x|^2)(y - x) - c |y - x|^2 x) / D`` with the ``D`` of :func:`_toward`: written so, near
+    points lose no digits.
+    """
+    difference = y - x
+    apart = squares(difference)
+    factor = _toward(apart, gap(x, c), gap(y, c), c)
+    return factor * gap(x, c) * difference - c * factor * apart * x
+
+
+def pull(x: Rows, points: Rows, weights: Rows, c: float) -> tuple[Rows, Rows]:
+    """Return ``sum_i weights_i log_x(points_i)`` of shape ``(d,)`` and the distances ``(n,)``.
+
+    For a point ``x (d,)``, ``points (n, d)`` and ``weights (n,)``: sums of scalars and one product with the
+    differences, where the logarithms one by one would take four passes over the rows.
+    """
+    difference = points - x
+    apart, gap_x, gap_y = squares(difference), gap(x, c), gap(points, c)
+    factor = weights * _toward(apart, gap_x, gap_y, c)[..., 0]
+    step = gap_x * (factor @ difference) - c * (factor @ apart[..., 0]) * x
+    return step, _from_squares(apart, gap_x, gap_y, c)[..., 0]
 
 
 def project(x: Rows, c: float, margin: float | None = None) -> Rows:
@@ -105,9 +117,21 @@ def clip_norm(x: Rows, longest: float) -> Rows:
     return result
 
 
-def _from_squares(squares: Rows, gap_a: Rows, gap_b: Rows, c: float) -> Rows:
-    result: Rows = 2 / c**0.5 * namespace(squares).arcsinh(c**0.5 * safe_sqrt(squares / (gap_a * gap_b)))
+def _from_squares(apart: Rows, gap_a: Rows, gap_b: Rows, c: float) -> Rows:
+    result: Rows = 2 / c**0.5 * arcsinh(c**0.5 * safe_sqrt(apart / (gap_a * gap_b)))
     return result
+
+
+def _toward(apart: Rows, gap_x: Rows, gap_y: Rows, c: float) -> Rows:
+    """Return the factor ``d / (lambda_x |u| D)`` of the logarithm, from squares ``|y - x|^2`` and the gaps of both.
+
+    ``u = (-x) (+) y`` has denominator ``D = (1 - c|x|^2)(1 - c|y|^2) + c |y - x|^2`` and length ``|y - x| / sqrt D``;
+    with ``z = sqrt(c |y - x|^2 / ((1 - c|x|^2)(1 - c|y|^2)))`` and ``d = 2 / sqrt c arsinh z`` nothing divides by 0.
+    """
+    xp = namespace(apart)
+    both = gap_x * gap_y
+    factor: Rows = gap_x * ratio(arcsinh, c**0.5 * safe_sqrt(apart / both)) / xp.sqrt(both * (both + c * apart))
+    return factor
 
 
 def _tanh_over(reach: Rows, scaled: Rows) -> Rows:

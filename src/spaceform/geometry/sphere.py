@@ -93,6 +93,10 @@ class Sphere:
         toward = direction(self.tangent(x, direction(across)))
         return angle(x, y) * xp.where(opposite, any_tangent(x + 0 * y), toward)
 
+    def pull(self, x: Rows, points: Rows, weights: Rows) -> tuple[Rows, Rows]:
+        """Return the weighted sum ``(d,)`` of the logarithms of ``points (n, d)`` at ``x (d,)``, and distances (n,)."""
+        return (weights[:, None] * self.log(x[None], points)).sum(0), self.distance(x[None], points)
+
     def steepness(self, distances: Rows) -> Rows:
         """Return 1: on the sphere half the squared distance curves at most as in flat space."""
         return 0 * distances + 1

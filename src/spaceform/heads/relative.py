@@ -13,6 +13,7 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.geometry.arrays import direction, namespace, safe_sqrt
 from spaceform.geometry.flat import squared_distances
+from spaceform.ops.pairs import row_blocks
 from spaceform.types import IntArray
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ else:
 
 CLOSENESS = ("cosine", "angular", "euclidean", "l1", "inner", "basis")
 REDUCTIONS = ("concat", "sum", "mean", "max")
+
+BLOCK_BYTES = 4 * 2**20
+"""Cosines computed at once."""
 
 ARC_LIMIT = 1 - 1e-7
 """Where a cosine is cut in training: the slope of the arc cosine is infinite at 1."""
@@ -40,7 +44,8 @@ def relative_projection(x: Rows, anchors: Rows, *, closeness: str = "cosine") ->
       as the anchors span the space (else the part of ``x`` beside them is lost)
 
     A zero row has no direction: its cosines are 0. Half precision is computed in float32. Raises ``InputError`` for
-    shapes that disagree and other names. O(n m d) time, O(n m) memory; "basis" adds O(m d^2) for a pseudo-inverse.
+    shapes that disagree and other names. O(n m d) time, O(n m) memory (cosines without a gradient: that of the result
+    and a block); "basis" adds O(m d^2) for a pseudo-inverse.
     """
     check_choice(closeness, "closeness", CLOSENESS)
     if x.ndim != 2 or anchors.ndim != 2 or x.shape[1] != anchors.shape[1] or len(anchors) == 0:
@@ -49,7 +54,7 @@ def relative_projection(x: Rows, anchors: Rows, *, closeness: str = "cosine") ->
     xp = namespace(x)
     x, anchors = _widened(x), _widened(anchors)
     if closeness in {"cosine", "angular"}:
-        cosines = (direction(x) @ direction(anchors).T).clip(-1, 1)
+        cosines = _cosines(x, anchors)
         return cosines if closeness == "cosine" else 1 - _arc(cosines) / np.pi
     if closeness == "euclidean":
         return -safe_sqrt(squared_distances(x, anchors))
@@ -128,6 +133,19 @@ def meaning(closeness: str, anchor_ids: IntArray) -> str:
     """Return as text what relative coordinates mean: equal for the same anchors in the same order. O(m)."""
     digest = hashlib.sha256(np.asarray(anchor_ids, dtype="<i8").tobytes()).hexdigest()[:16]
     return f"relative: {closeness}, {len(anchor_ids)} anchors {digest}"
+
+
+def _cosines(x: Rows, anchors: Rows) -> Rows:
+    xp = namespace(x)
+    toward = direction(anchors).T
+    if x.dtype != anchors.dtype or (xp is not np and (x.requires_grad or anchors.requires_grad)):
+        return (direction(x) @ toward).clip(-1, 1)
+    # one product into the result, in blocks that are still in the cache when they are cut
+    found: Rows = (np.empty if xp is np else x.new_empty)((len(x), len(anchors)), dtype=x.dtype)
+    for block in row_blocks(len(x), len(anchors), itemsize=found.itemsize, budget=BLOCK_BYTES):
+        xp.matmul(direction(x[block]), toward, out=found[block])
+        xp.clip(found[block], -1, 1, out=found[block])
+    return found
 
 
 def _widened(x: Any) -> Any:

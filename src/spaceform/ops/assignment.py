@@ -29,13 +29,14 @@ class Contingency:
 def contingency(truth: ArrayLike, predicted: ArrayLike) -> Contingency:
     """Count classes against clusters. Both arguments are ``(n,)`` names of any sortable type.
 
-    Raises ``InputError`` for empty input, unequal lengths and NaN. O(n log n).
+    Raises ``InputError`` for empty input, unequal lengths and NaN. O(n) for integers in a range of about n, else
+    O(n log n).
     """
     first = np.asarray(truth)
     if first.ndim != 1 or first.shape[0] == 0:
         raise InputError("truth", got=f"shape {first.shape}", expected="shape (n,) with n >= 1")
-    classes, rows = np.unique(check_labels(first, len(first), "truth"), return_inverse=True)
-    clusters, columns = np.unique(check_labels(predicted, len(first), "predicted"), return_inverse=True)
+    classes, rows = _distinct(check_labels(first, len(first), "truth"))
+    clusters, columns = _distinct(check_labels(predicted, len(first), "predicted"))
     counts = np.bincount(rows * len(clusters) + columns, minlength=len(classes) * len(clusters))
     return Contingency(counts.reshape(len(classes), len(clusters)).astype(np.int64), classes, clusters)
 
@@ -45,7 +46,8 @@ def assign(table: Contingency) -> tuple[IntArray, IntArray]:
 
     With unequal numbers the surplus stays unmatched: its rows agree with nothing. O(max(K, M)^3).
     """
-    rows, columns = linear_sum_assignment(table.counts, maximize=True)
+    # SciPy solves on float64 and would turn the signs in a pass of its own
+    rows, columns = linear_sum_assignment(np.multiply(table.counts, -1.0))
     return rows.astype(np.int64), columns.astype(np.int64)
 
 
@@ -74,3 +76,17 @@ def rename_clusters(new: ArrayLike, old: ArrayLike) -> np.ndarray:
     unmatched = np.flatnonzero(names < 0)
     names[unmatched] = int(table.classes.max()) + 1 + np.arange(len(unmatched))
     return names[np.searchsorted(table.clusters, np.asarray(new))]
+
+
+def _distinct(names: np.ndarray) -> tuple[np.ndarray, IntArray]:
+    """Return the sorted names that occur and the place of each in them; small integers are counted, not sorted."""
+    if names.dtype.kind in "iu":
+        wide = names.astype(np.int64) if names.dtype.kind == "i" else names
+        low = wide.min()
+        span = int(wide.max()) - int(low) + 1
+        if span <= 2 * len(names) + 1024:
+            shifted = (wide - low).astype(np.int64)
+            found = np.bincount(shifted, minlength=span) > 0
+            return (np.flatnonzero(found).astype(wide.dtype) + low).astype(names.dtype), (np.cumsum(found) - 1)[shifted]
+    kinds, places = np.unique(names, return_inverse=True)
+    return kinds, places

@@ -99,7 +99,7 @@ def compare(
         controls=made,
         labelled_by={"A": labels[0], "B": labels[1], "": None}[pairs.labelled_by],
         histograms=_histograms(ground, seed),
-        notes=tuple(_notes(pairs, ground)),
+        notes=tuple(_notes(pairs, ground, seed)),
         missing={} if readings else {"readings": NO_LABEL},
         seconds=round(time.monotonic() - begun, 1),
         pairs=pairs,
@@ -201,7 +201,7 @@ def _histograms(ground: Ground, seed: int) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), **{name: values.tolist() for name, values in counts.items()}}
 
 
-def _notes(pairs: Pairs, ground: Ground) -> list[str]:
+def _notes(pairs: Pairs, ground: Ground, seed: int) -> list[str]:
     notes = []
     for side, name in (("a", "A"), ("b", "B")):
         if pairs.counts[f"only_{side}"]:
@@ -213,7 +213,8 @@ def _notes(pairs: Pairs, ground: Ground) -> list[str]:
         if pairs.counts[f"dropped_{side}"]:
             notes.append(f"{pairs.counts[f'dropped_{side}']:,} rows of {name} have no key or no number: left out")
     if len(pairs) < pairs.counts["paired"]:
-        notes.append(f"{len(pairs):,} of {pairs.counts['paired']:,} items were drawn")
+        drawn = f"{len(pairs):,} of {pairs.counts['paired']:,} items were drawn"
+        notes.append(f"{drawn} by seed {seed}; figures, neighbours and moved rows are of these")
     for name, X, full, share in (
         ("A", ground.A, pairs.A, ground.kept_a),
         ("B", ground.B, pairs.B, ground.kept_b),

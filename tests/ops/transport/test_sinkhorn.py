@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.ranks import on_ranks
 from spaceform.errors import InputError
+from spaceform.ops.transport import sinkhorn as sinkhorn_module
 from spaceform.ops.transport.sinkhorn import sinkhorn
 
 
@@ -32,6 +33,7 @@ def test_equals_the_plain_algorithm(seed, rows, k, rounds):
     np.testing.assert_allclose(sinkhorn(logits, n_rounds=rounds), plain(logits.numpy(), 0.05, rounds), atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_rows_sum_to_one_and_classes_to_equal_shares(seed):
     logits = cosines(seed, 60, 6, torch.float32)
@@ -56,6 +58,19 @@ def test_extreme_logits_and_half_precision_stay_finite():
 def test_leading_dimensions_are_batches_of_their_own():
     logits = torch.stack([cosines(0), cosines(1)])[None]
     torch.testing.assert_close(sinkhorn(logits)[0, 1], sinkhorn(cosines(1)))
+
+
+def test_factors_and_logarithms_are_one_plan():
+    logits = torch.randn(700, 90, generator=torch.Generator().manual_seed(0))  # several blocks of rows
+    for rounds in (1, 3):
+        expected = sinkhorn_module._by_logarithms(logits / 0.05, rounds, together=False)
+        torch.testing.assert_close(sinkhorn(logits, n_rounds=rounds), expected, atol=1e-5, rtol=1e-4)
+    apart = logits.clone()
+    apart[0] -= 1e3
+    assert sinkhorn_module._by_factors(apart, 0.05, 3, together=False) is None
+    torch.testing.assert_close(
+        sinkhorn(apart), sinkhorn_module._by_logarithms(apart / 0.05, 3, together=False), atol=1e-5, rtol=1e-4
+    )
 
 
 def test_there_is_no_gradient_and_nothing_to_do_without_rows():

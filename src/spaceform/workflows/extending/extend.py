@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,20 +14,15 @@ import pyarrow as pa
 from spaceform.checks import check_real
 from spaceform.data.protocols.frozen import shares
 from spaceform.encoders.continual.classifier import AbstractContinualClassifier
-from spaceform.errors import InputError, SpaceFormatError
+from spaceform.errors import InputError
 from spaceform.metrics.continual.accuracy_matrix import AccuracyMatrix
 from spaceform.rng import derive_seed
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.encoders import open_encoder
+from spaceform.workflows.extending.stream import COLUMNS, Stream, add_task, read_stream
 from spaceform.workflows.learning.trainables import find_trainable, parse_options
 from spaceform.workflows.places.rows import read_rows
-
-LEARNER, LOG = "learner", "stream.jsonl"
-"""Inside the folder of the Space: the learner, and one line of JSON for each task."""
-
-COLUMNS = ("task", "held_out")
-"""Columns of an extended Space: the task of a row (0 the base), and whether it only judges; missing without a label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +67,8 @@ def extend(
 
     The first call learns the labelled rows of the Space as a base task. Every call then learns the new rows alone, no
     old one among them, judges on held-out rows of all classes, appends the new rows to the Space, and saves the learner
-    beside it for the next call. A line of JSON per task goes to ``stream.jsonl``. A base task that was learned stays
-    learned if the rest of its call fails.
+    beside it for the next call. A line of JSON per task goes to ``stream.jsonl``. A task is added wholly or, when the
+    program ends before, not at all; a base task that was learned stays learned if the rest of its call fails.
 
     Parameters: ``new_items`` a Space, or what ``spaceform build`` reads, with labels: vectors of the Space's width, or
     pictures where the Space has an encoder; ``method`` (``napa-vq``, ``prd``) with its ``options``, both
@@ -93,11 +86,18 @@ def extend(
     opened = Space.open(folder)
     vectors, names, ids, pictures = _new_rows(folder, opened, new_items, label=label, progress=progress)
     _, present = opened.labels()
+    stream = read_stream(opened, folder)
     if again := sorted(set(names) & set(present)):
-        raise InputError("new_items", got=f"rows of {again[0]!r}, a class of the Space", expected="new classes only")
+        added = next((line["task"] for line in stream.lines if again[0] in line["classes"]), 0) if stream else 0
+        when = f" since task {added}" if added else ""
+        got = f"rows of {again[0]!r}, a class of the Space{when}"
+        raise InputError("new_items", got=got, expected="new classes only")
     hidden = _held_out(names, share, seed=derive_seed(seed, "held out", len(present)))
-    opened, model, matrix_rows = _base(opened, folder, method, options or {}, share=share, seed=seed, progress=progress)
-    slug = type(model).KIND
+    if stream is None:
+        opened, stream = _learn_base(opened, folder, method, options or {}, share=share, seed=seed, progress=progress)
+    slug = str(stream.lines[0]["method"])
+    model = _continual(slug).load(stream.learner)
+    matrix_rows: list[list[float]] = [line["accuracies"] for line in stream.lines]
     before = _accuracies(model, opened)
     model.partial_fit(vectors[~hidden], names[~hidden], progress=progress)
     task = len(matrix_rows)
@@ -108,7 +108,8 @@ def extend(
     for row in matrix_rows:
         matrix.add(row)
     classes = sorted(set(names.tolist()))
-    _commit(grown, model, folder, {"task": task, "method": slug, "classes": classes, "accuracies": after})
+    line = {"task": task, "method": slug, "classes": classes, "accuracies": after}
+    add_task(grown, model, folder, line, so_far=stream)
     return ExtendResult(
         method=slug,
         path=str(folder),
@@ -159,7 +160,7 @@ def _new_rows(
     return vectors[kept], labels, [str(ids[row]) for row in kept], [pictures[row] for row in kept]
 
 
-def _base(
+def _learn_base(
     opened: Space,
     folder: Path,
     method: str,
@@ -168,14 +169,8 @@ def _base(
     share: float,
     seed: int,
     progress: Progress,
-) -> tuple[Space, AbstractContinualClassifier, list[list[float]]]:
-    """Return the Space with its task columns, the learner, and the rows of the accuracy matrix so far."""
-    if (folder / LEARNER).is_dir() and (folder / LOG).is_file():
-        lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-        if not all(name in opened.columns for name in COLUMNS):
-            raise SpaceFormatError(f"{folder} has a learner but not its columns {', '.join(COLUMNS)}")
-        model = _continual(lines[0]["method"]).load(folder / LEARNER)
-        return opened, model, [line["accuracies"] for line in lines if line["task"] <= len(model.net_.tasks) - 1]
+) -> tuple[Space, Stream]:
+    """Learn the labelled rows as task 0; return the Space with its task columns, and the stream."""
     codes, classes = opened.labels()
     names = np.array([classes[code] if code >= 0 else "" for code in codes.tolist()])
     rows = np.flatnonzero(codes >= 0)
@@ -190,14 +185,17 @@ def _base(
     labelled = codes >= 0
     marked = opened.with_columns(
         {
-            "task": [0 if own else None for own in labelled.tolist()],
-            "held_out": [bool(kept) if own else None for kept, own in zip(hidden, labelled, strict=True)],
+            COLUMNS[0]: [0 if own else None for own in labelled.tolist()],
+            COLUMNS[1]: [bool(kept) if own else None for kept, own in zip(hidden, labelled, strict=True)],
         }
     )
     accuracies = _accuracies(model, marked)
     line = {"task": 0, "method": kind.KIND, "classes": classes, "accuracies": accuracies}
-    _commit(marked, model, folder, line)
-    return Space.open(folder), model, [accuracies]
+    add_task(marked, model, folder, line, so_far=None)
+    opened = Space.open(folder)
+    found = read_stream(opened, folder)
+    assert found is not None  # noqa: S101  # it was written just now
+    return opened, found
 
 
 def _continual(method: str) -> type[AbstractContinualClassifier]:
@@ -269,15 +267,3 @@ def _appended(
         pictures=whole if any(picture is not None for picture in whole) else None,
         info=space.info,
     )
-
-
-def _commit(space: Space, model: AbstractContinualClassifier, folder: Path, line: Mapping[str, Any]) -> None:
-    """Write learner, Space and log; the log last, so that a task is there when all of it is."""
-    staging = folder / f".{LEARNER}.partial"
-    shutil.rmtree(staging, ignore_errors=True)
-    model.save(staging)
-    space.save(folder)
-    shutil.rmtree(folder / LEARNER, ignore_errors=True)
-    staging.rename(folder / LEARNER)
-    with (folder / LOG).open("a") as log:
-        log.write(json.dumps(line) + "\n")
