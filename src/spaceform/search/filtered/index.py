@@ -18,6 +18,7 @@ from spaceform.search.exact import Nearest
 from spaceform.search.filtered.choice import Choice, Plan, answer, choose
 from spaceform.search.filtered.matching import Filter, Matcher, Matches, grouped
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
+from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
 from spaceform.search.filtered.scan.layout import METRICS, Base, norms_of
 from spaceform.search.filtered.segment import build
@@ -131,6 +132,21 @@ class FilteredIndex:
     def count(self, where: Filter = None) -> int:
         """Return how many rows pass a filter; exact."""
         return self._matcher.matches(where, self._fitted()).count
+
+    def matching(self, where: Filter = None) -> IntArray:
+        """Return the ids of the rows that pass a filter, ascending."""
+        state = self._fitted()
+        matches = self._matcher.matches(where, state)
+        found = state.segment.base.ids[bitmaps.positions(matches.words, len(state.segment))]
+        if state.tail is not None:
+            later = bitmaps.positions(matches.later, len(state.tail))
+            found = np.concatenate([found, state.tail.base.ids[later]])
+        return np.sort(found)
+
+    def take(self, ids: ArrayLike) -> tuple[NDArray[np.float32], pa.Table]:
+        """Return the vectors ``(m, d)`` and the attributes of rows that are there; others raise ``InputError``."""
+        state = self._fitted()
+        return state.take(self._present(ids, state))
 
     def prepare(self, where: str | Expr) -> FilteredIndex:
         """Lay out the rows that pass a filter by themselves, so that plan P answers it (and conjunctions with it).
