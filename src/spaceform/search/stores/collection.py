@@ -67,7 +67,9 @@ class FieldType(StrEnum):
             return cls(kind)
         listed = ", ".join(map(repr, map(str, cls)))
         raise InputError(
-            f"fields[{name!r}]", got=f"{kind!r:.60}", expected=f"int, float, str, bool, date, datetime, list or {listed}"
+            f"fields[{name!r}]",
+            got=f"{kind!r:.60}",
+            expected=f"int, float, str, bool, date, datetime, list or {listed}",
         )
 
 

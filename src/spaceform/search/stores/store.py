@@ -1,0 +1,255 @@
+"""One interface for all vector stores; the checks, and the proof of answers, that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spaceform.checks import check_integer
+from spaceform.errors import FilterError, InputError, StoreError
+from spaceform.search.exact import Nearest
+from spaceform.search.filter_logic import Chain
+from spaceform.search.filtered.rows import check_ids, check_rows, listed_ids
+from spaceform.search.filters import Between, Comparison, Contains, Expr, In, Like, Literal, Not, as_expression
+from spaceform.search.stores.collection import Collection, FieldTypes
+from spaceform.search.stores.engine import Engine, Rows
+from spaceform.search.stores.fields import check_fields
+from spaceform.types import IntArray
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Answers to q queries, nearest first: ``ids (q, k)`` int64, -1 padded, ``scores (q, k)`` float64, -inf padded.
+
+    Higher scores are better: the cosine in [-1, 1], the inner product, or minus the distance. ``fields`` are those of
+    all rows that were found, by id.
+    """
+
+    ids: IntArray
+    scores: NDArray[np.float64]
+    fields: Mapping[int, dict[str, Any]]
+
+
+class VectorStore(Protocol):
+    """Vectors with ids and typed fields in named collections, searched under a filter; one meaning in every engine.
+
+    Ids are integers from 0 to 2^62. Filters are those of ``--where`` (text or `Expr`). Every method refuses what does
+    not fit with ``InputError`` (``FilterError`` for filters) before the engine sees it.
+    """
+
+    def names(self) -> list[str]:
+        """Return the names of the collections."""
+        ...
+
+    def create(
+        self, name: str, dim: int, *, metric: str = "cosine", fields: FieldTypes | None = None, index: str = "auto",
+        info: Mapping[str, Any] | None = None,
+    ) -> Collection:  # fmt: skip
+        """Make a collection; a name that is taken is refused."""
+        ...
+
+    def describe(self, name: str) -> Collection:
+        """Return width, metric and fields of a collection."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Remove a collection with its rows."""
+        ...
+
+    def upsert(self, name: str, ids: ArrayLike, vectors: ArrayLike, fields: Any = None) -> None:
+        """Write rows: ids ``(n,)``, vectors ``(n, d)``, one column per field; rows of the same id are replaced."""
+        ...
+
+    def delete(self, name: str, *, ids: ArrayLike | None = None, where: str | Expr | None = None) -> None:
+        """Remove rows by id (ids that are not there change nothing) or by a filter."""
+        ...
+
+    def count(self, name: str, where: str | Expr | None = None) -> int:
+        """Return how many rows pass a filter."""
+        ...
+
+    def take(self, name: str, ids: ArrayLike) -> Rows:
+        """Return the rows of these ids that are there, in the order of their ids."""
+        ...
+
+    def search(self, name: str, queries: ArrayLike, k: int, *, where: str | Expr | None = None) -> Hits:
+        """Return the ``min(k, passing rows)`` nearest passing rows of each query ``(q, d)``."""
+        ...
+
+    def optimize(self, name: str) -> None:
+        """Build what makes search fast, after many rows were written."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and locks."""
+        ...
+
+
+class CheckedStore:
+    """A `VectorStore` on an engine: checks what goes in, and holds what comes out to what was asked.
+
+    An approximate index under a filter may find fewer rows than there are: such an answer is asked for again without
+    the index. Every row that is found is fetched, and its fields must pass the filter by our own evaluation of it. An
+    engine that fails twice raises ``StoreError``; nothing short or violating is passed on.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Check for ``engine``."""
+        self._engine = engine
+
+    def __enter__(self) -> CheckedStore:
+        """Return itself; the end of the block closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def names(self) -> list[str]:
+        """Return the names of the collections."""
+        return sorted(self._engine.names())
+
+    def create(
+        self, name: str, dim: int, *, metric: str = "cosine", fields: FieldTypes | None = None, index: str = "auto",
+        info: Mapping[str, Any] | None = None,
+    ) -> Collection:  # fmt: skip
+        """Make a collection; a name that is taken is refused."""
+        collection = Collection.checked(name, dim, metric=metric, fields=fields, index=index, info=info)
+        if self._engine.read(name) is not None:
+            raise InputError("name", got=f"{name!r}, which is there", expected="a new name", remedy="drop it first")
+        self._engine.create(collection)
+        return collection
+
+    def describe(self, name: str) -> Collection:
+        """Return width, metric and fields of a collection."""
+        found = self._engine.read(name) if isinstance(name, str) and name in self._engine.names() else None
+        if found is None:
+            there = ", ".join(map(repr, self.names()[:20])) or "none yet"
+            raise InputError("name", got=f"{name!r:.60}", expected=f"a collection of this store: {there}")
+        return found
+
+    def drop(self, name: str) -> None:
+        """Remove a collection with its rows."""
+        self._engine.drop(self.describe(name))
+
+    def upsert(self, name: str, ids: ArrayLike, vectors: ArrayLike, fields: Any = None) -> None:
+        """Write rows: ids ``(n,)``, vectors ``(n, d)``, one column per field; rows of the same id are replaced."""
+        collection = self.describe(name)
+        rows = check_rows(vectors, "vectors", collection.metric, width=collection.dim)
+        if ids is None:
+            raise InputError("ids", got="None", expected="one integer per row")
+        numbers = check_ids(ids, len(rows), 0)
+        self._engine.upsert(collection, Rows(numbers, rows, check_fields(fields, len(rows), collection)))
+
+    def delete(self, name: str, *, ids: ArrayLike | None = None, where: str | Expr | None = None) -> None:
+        """Remove rows by id (ids that are not there change nothing) or by a filter."""
+        collection = self.describe(name)
+        if (ids is None) == (where is None):
+            given = "neither" if ids is None else "both"
+            raise InputError("ids, where", got=given, expected="one of them", remedy="where='TRUE' removes all rows")
+        which: IntArray | Expr = check_filter(where, collection) if ids is None else listed_ids(ids)
+        if isinstance(which, Expr) or len(which):
+            self._engine.delete(collection, which)
+
+    def count(self, name: str, where: str | Expr | None = None) -> int:
+        """Return how many rows pass a filter."""
+        collection = self.describe(name)
+        return self._engine.count(collection, check_filter(where, collection))
+
+    def take(self, name: str, ids: ArrayLike) -> Rows:
+        """Return the rows of these ids that are there, in the order of their ids."""
+        return self._taken(self.describe(name), listed_ids(ids))
+
+    def search(self, name: str, queries: ArrayLike, k: int, *, where: str | Expr | None = None) -> Hits:
+        """Return the ``min(k, passing rows)`` nearest passing rows of each query ``(q, d)``.
+
+        Raises ``StoreError`` when the engine, asked twice, finds fewer or other rows than those that pass.
+        """
+        collection = self.describe(name)
+        asked = check_rows(queries, "queries", collection.metric, width=collection.dim)
+        check_integer(k, "k", low=1, high=16_384)
+        expr = check_filter(where, collection)
+        wrong = ""
+        for exact in (False, True):
+            found = self._engine.search(collection, asked, k, where=expr, exact=exact)
+            wrong = self._shortage(collection, found, expr)
+            if wrong:
+                continue
+            rows = self._taken(collection, np.unique(found.rows[found.rows >= 0]))
+            wrong = _violation(found, rows, expr)
+            if not wrong:
+                return Hits(found.rows, found.closeness, dict(zip(rows.ids.tolist(), rows.records(), strict=True)))
+        raise StoreError(f"{name}: {wrong}, asked twice (rows may be changing too fast)")
+
+    def optimize(self, name: str) -> None:
+        """Build what makes search fast, after many rows were written."""
+        self._engine.optimize(self.describe(name))
+
+    def close(self) -> None:
+        """Give back connections and locks."""
+        self._engine.close()
+
+    def _taken(self, collection: Collection, ids: IntArray) -> Rows:
+        if not len(ids):
+            return Rows.none(collection)
+        rows = self._engine.take(collection, ids)
+        return rows.of(np.argsort(rows.ids))
+
+    def _shortage(self, collection: Collection, found: Nearest, expr: Expr) -> str:
+        """Say what is wrong with the number of answers, if anything."""
+        k = found.rows.shape[1]
+        least = int((found.rows >= 0).sum(axis=1).min())
+        if least < k:
+            passing = self._engine.count(collection, expr)
+            if least < min(k, passing):
+                return f"the engine found {least} rows for k = {k}, where {passing} pass"
+        return ""
+
+
+def check_filter(where: str | Expr | None, collection: Collection) -> Expr:
+    """Return the filter with its literals fitted to the fields; ``FilterError`` where it does not fit."""
+    if where is not None and not isinstance(where, str | Expr):
+        raise FilterError("where", got=f"{where!r:.60}", expected="a condition, as text or expression")
+    expr = as_expression(where).check(collection.schema)
+    if any("\0" in text for text in _texts(expr)):
+        raise FilterError("where", got="text with a NUL character", expected="text that a field can hold")
+    return expr
+
+
+def _texts(expr: Expr) -> list[str]:
+    match expr:
+        case Chain(parts=parts):
+            return [text for part in parts for text in _texts(part)]
+        case Not(part=part):
+            return _texts(part)
+        case Contains(texts=texts):
+            return list(texts)
+        case Like(pattern=pattern):
+            return [pattern]
+    literals: tuple[Literal, ...] = ()
+    match expr:
+        case Comparison(value=value):
+            literals = (value,)
+        case In(values=values):
+            literals = values
+        case Between(low=low, high=high):
+            literals = (low, high)
+    return [one.value for one in literals if isinstance(one.value, str)]
+
+
+def _violation(found: Nearest, rows: Rows, expr: Expr) -> str:
+    """Say which of the rows found is none that was asked for, if there is one."""
+    for ids in found.rows:
+        if len(np.unique(ids[ids >= 0])) < (ids >= 0).sum():
+            return "the engine found a row twice"
+    gone = np.setdiff1d(found.rows[found.rows >= 0], rows.ids)
+    if len(gone):
+        return f"row {gone[0]}, which the engine found, is not there"
+    passing = rows.passing(expr)
+    if not passing.all():
+        return f"row {rows.ids[~passing][0]}, which the engine found, does not pass the filter"
+    return ""
