@@ -69,7 +69,7 @@ class FieldType(StrEnum):
         raise InputError(
             f"fields[{name!r}]",
             got=f"{kind!r:.60}",
-            expected=f"int, float, str, bool, date, datetime, list or {listed}",
+            expected=f"int, float, str, bool, date, datetime, list, {listed}",
         )
 
 

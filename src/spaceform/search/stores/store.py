@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spaceform.checks import check_integer
 from spaceform.errors import FilterError, InputError, StoreError
@@ -18,7 +18,7 @@ from spaceform.search.filters import Between, Comparison, Contains, Expr, In, Li
 from spaceform.search.stores.collection import Collection, FieldTypes
 from spaceform.search.stores.engine import Engine, Rows
 from spaceform.search.stores.fields import check_fields
-from spaceform.types import IntArray
+from spaceform.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Hits:
     """
 
     ids: IntArray
-    scores: NDArray[np.float64]
+    scores: FloatArray
     fields: Mapping[int, dict[str, Any]]
 
 
