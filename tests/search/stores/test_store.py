@@ -269,11 +269,11 @@ def test_the_approximate_index_finds_nearly_all_and_never_too_few(store, share):
             part = slice(start, start + 500)
             one.upsert("rows", np.arange(n)[part], vectors[part], {"u": u[part]})
         one.optimize("rows")
-    queries = generator.normal(size=(20, dim))
+    queries = vectors[generator.integers(0, n, 50)] + 0.2 * generator.normal(size=(50, dim))  # like the rows
     found, truth = (one.search("rows", queries, 10, where=F("u") < share) for one in (store, expected))
     np.testing.assert_array_equal(found.ids >= 0, truth.ids >= 0)
     hits = sum(len(np.intersect1d(a[a >= 0], b[b >= 0])) for a, b in zip(found.ids, truth.ids, strict=True))
-    assert hits >= 0.9 * (truth.ids >= 0).sum()
+    assert hits >= 0.95 * (truth.ids >= 0).sum()
 
 
 def test_tables_are_taken_as_fields(store):
@@ -331,7 +331,10 @@ class Untouchable:
         return ["rows"]
 
     def __getattr__(self, name):
-        pytest.fail(f"{name} of the engine was called")
+        def fail(*_, **__):
+            pytest.fail(f"{name} of the engine was called")
+
+        return fail
 
 
 @pytest.fixture

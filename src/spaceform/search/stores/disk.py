@@ -38,8 +38,9 @@ class _Opened:
 class DiskEngine:
     """Collections as folders. The first write of a process takes a collection's lock until `close`.
 
-    Readers see what another process wrote when they next ask. ``flat`` collections answer exactly, ``auto`` ones with
-    recall 0.95 and by the cheapest plan; both always find ``min(k, passing)`` rows.
+    Readers see what another process wrote when they next ask. ``flat`` collections answer exactly, ``auto`` ones by
+    the cheapest plan with recall 0.95 for queries like the rows (less for queries far from all of them); both always
+    find ``min(k, passing)`` rows.
     """
 
     def __init__(self, folder: PathLike) -> None:
