@@ -199,6 +199,15 @@ class FilteredIndex:
                 table = table.set_column(place, table.schema.field(name), fitted(column, table.schema.field(name)))
             self._put(state, numbers, rows, table=table.combine_chunks())
 
+    def upsert(self, ids: ArrayLike, X: ArrayLike, attributes: Any = None) -> None:
+        """Add rows, in the place of those of the same ids; one record of the log, so that all are there or none."""
+        with self._changing:
+            state = self._changeable()
+            rows = check_rows(X, "X", self.metric, width=state.segment.base.rows.shape[1])
+            numbers = check_ids(ids, len(rows), state.next_id)
+            table = fitted_table(attributes, numbers, state.segment.attributes.table.schema)
+            self._put(state, numbers, rows, table=table)
+
     def delete(self, ids: ArrayLike) -> None:
         """Delete rows; ids that are not there raise ``InputError``. O(n / 8)."""
         with self._changing:

@@ -20,8 +20,8 @@ from spaceform.space_rows import SET_TYPE
 METRICS = ("cosine", "euclidean", "ip")
 """What may be near: by angle, by distance, by inner product."""
 
-INDEXES = ("auto", "flat")
-"""The engine's approximate index where it has one, or a scan of all rows, which is exact."""
+INDEXES = ("auto", "flat", "approximate")
+"""``flat`` is exact, ``approximate`` the engine's fast index; ``auto`` is that, or exact where exact is fast too."""
 
 FORMAT, VERSION = "spaceform collection", 1
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
@@ -194,9 +194,14 @@ class Collection:
             raise StoreError(f"{name}: was not made by spaceform, or its record was changed") from error
 
 
-def check_name(name: object) -> str:
+def is_name(name: object) -> bool:
+    """Return whether every engine takes it as the name of a collection."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> str:
     """Return the name of a collection if every engine takes it; else ``InputError``."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InputError("name", got=f"{name!r:.60}", expected="up to 48 letters, digits and _, the first a letter")
     return name
 

@@ -11,11 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from spaceform.errors import InputError, SpaceFormatError, StoreError
-from spaceform.search.exact import Nearest
 from spaceform.search.filtered.index import FilteredIndex
 from spaceform.search.filters import Expr
 from spaceform.search.stores.collection import Collection, check_name
-from spaceform.search.stores.engine import Rows, Vectors
+from spaceform.search.stores.engine import Rows, Vectors, padded
 from spaceform.search.stores.normal import renamed
 from spaceform.types import IntArray, PathLike
 
@@ -23,7 +22,7 @@ MARK = "spaceform-store"
 """A file of this name makes a folder a store."""
 
 _RECORD, _INDEX = "collection.json", "index"
-_RECALL = {"flat": 1.0, "auto": 0.95}
+_RECALL = {"flat": 1.0, "auto": 1.0, "approximate": 0.95}
 
 
 @dataclass
@@ -38,10 +37,13 @@ class _Opened:
 class DiskEngine:
     """Collections as folders. The first write of a process takes a collection's lock until `close`.
 
-    Readers see what another process wrote when they next ask. ``flat`` collections answer exactly, ``auto`` ones by
-    the cheapest plan with recall 0.95 for queries like the rows (less for queries far from all of them); both always
-    find ``min(k, passing)`` rows.
+    Readers see what another process wrote when they next ask. One call of `upsert` or `delete` is one record of the
+    log: after a crash all of it is there, or nothing. Answers are exact, by strict bounds and the cheapest plan;
+    those of an ``approximate`` collection have recall 0.95 for queries like the rows, and less for queries far from
+    all of them, for the plans were measured on the rows. Either way ``min(k, passing)`` rows are found.
     """
+
+    failures: tuple[type[Exception], ...] = ()
 
     def __init__(self, folder: PathLike) -> None:
         """Name a store, or the new or empty folder of one to be; ``InputError`` for a folder of something else."""
@@ -87,13 +89,7 @@ class DiskEngine:
             index.fit(rows.vectors, rows.fields, ids=rows.ids).save(self._path(collection))
             self._open[collection.name] = _Opened(index, (), writing=True)
             return
-        index = self._writable(collection)
-        there = np.isin(rows.ids, index.ids)
-        old, new = rows.of(there), rows.of(~there)
-        if len(old.ids):
-            index.update(old.ids, old.vectors, old.fields)
-        if len(new.ids):
-            index.add(new.vectors, new.fields, ids=new.ids)
+        self._writable(collection).upsert(rows.ids, rows.vectors, rows.fields)
 
     def delete(self, collection: Collection, which: IntArray | Expr) -> None:
         """Remove rows durably."""
@@ -110,12 +106,12 @@ class DiskEngine:
         index = self._readable(collection)
         return 0 if index is None else index.count(renamed(where, collection.columns))
 
-    def search(self, collection: Collection, queries: Vectors, k: int, *, where: Expr, exact: bool) -> Nearest:
+    def search(self, collection: Collection, queries: Vectors, k: int, *, where: Expr, exact: bool) -> IntArray:
         """Search by the cheapest plan."""
         index = self._readable(collection)
         if index is None:
-            return Nearest(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf))
-        return index.query(queries, k, where=renamed(where, collection.columns), recall=1.0 if exact else None)
+            return padded([[]] * len(queries), k)
+        return index.query(queries, k, where=renamed(where, collection.columns), recall=1.0 if exact else None).rows
 
     def take(self, collection: Collection, ids: IntArray) -> Rows:
         """Return rows by id."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spaceform.search.exact import Nearest
+from spaceform.search.exact import exact_search
 from spaceform.search.filters import Expr
 from spaceform.search.stores.collection import Collection
 from spaceform.types import BoolArray, IntArray
@@ -48,8 +49,10 @@ class Rows(NamedTuple):
 class Engine(Protocol):
     """One engine. Filters were checked against the collection's fields, arrays are finite and of the right shape.
 
-    Failures of the engine leave it as ``StoreError``.
+    ``failures`` are the errors of the engine's own client, which the store turns into ``StoreError``.
     """
+
+    failures: tuple[type[Exception], ...]
 
     def names(self) -> list[str]:
         """Return the names of the collections."""
@@ -79,10 +82,10 @@ class Engine(Protocol):
         """Return how many rows pass; exact."""
         ...
 
-    def search(self, collection: Collection, queries: Vectors, k: int, *, where: Expr, exact: bool) -> Nearest:
-        """Return the nearest passing rows of each query, ``(q, k)``: ids (-1 padded) and closeness, nearest first.
+    def search(self, collection: Collection, queries: Vectors, k: int, *, where: Expr, exact: bool) -> IntArray:
+        """Return the ids of the nearest passing rows of each query, ``(q, k)``, -1 padded.
 
-        ``exact`` is asked for where an approximate index came back with too few.
+        ``exact`` is asked for where an approximate index came back with too few. The store works out the scores.
         """
         ...
 
@@ -99,10 +102,17 @@ class Engine(Protocol):
         ...
 
 
-def padded(answers: list[tuple[IntArray, NDArray[np.float64]]], k: int) -> Nearest:
-    """Return answers of any lengths as ``(q, k)`` arrays, -1 and -inf where there are fewer; nearest first, then id."""
-    result = Nearest(np.full((len(answers), k), -1, np.int64), np.full((len(answers), k), -np.inf))
-    for row, (ids, closeness) in enumerate(answers):
-        order = np.lexsort((ids, -closeness))[:k]
-        result.rows[row, : len(order)], result.closeness[row, : len(order)] = ids[order], closeness[order]
-    return result
+def padded(answers: Iterable[Sequence[int] | IntArray], k: int) -> IntArray:
+    """Return lists of ids of any lengths as ``(q, k)``, -1 where there are fewer."""
+    listed = list(answers)
+    ids = np.full((len(listed), k), -1, np.int64)
+    for row, found in enumerate(listed):
+        ids[row, : min(k, len(found))] = found[:k]
+    return ids
+
+
+def nearest_of(rows: Rows, queries: Vectors, k: int, *, metric: str) -> IntArray:
+    """Return the ids of the nearest of ``rows`` for each query, by exact search, -1 padded."""
+    if not len(rows.ids):
+        return padded([[]] * len(queries), k)
+    return padded(rows.ids[exact_search(queries, rows.vectors, k=k, metric=metric).rows], k)

@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from spaceform.errors import InputError
-from spaceform.search.exact import Nearest, exact_search
 from spaceform.search.filters import Expr
 from spaceform.search.stores.collection import Collection
-from spaceform.search.stores.engine import Rows, Vectors, padded
+from spaceform.search.stores.engine import Rows, Vectors, nearest_of
 from spaceform.types import IntArray
 
 
@@ -18,6 +17,8 @@ class MemoryEngine:
 
     Filters are evaluated as they were written, by `Expr.mask`.
     """
+
+    failures: tuple[type[Exception], ...] = ()
 
     def __init__(self) -> None:
         """Hold nothing yet."""
@@ -61,14 +62,10 @@ class MemoryEngine:
         """Count the rows that pass."""
         return int(self._rows[collection.name].passing(where).sum())
 
-    def search(self, collection: Collection, queries: Vectors, k: int, *, where: Expr, exact: bool) -> Nearest:
+    def search(self, collection: Collection, queries: Vectors, k: int, *, where: Expr, exact: bool) -> IntArray:
         """Search exactly, as always; ties go to the lowest id."""
         rows = self._rows[collection.name]
-        passing = rows.passing(where)
-        if not passing.any():
-            return padded([(np.empty(0, np.int64), np.empty(0))] * len(queries), k)
-        found = exact_search(queries, rows.vectors, k=k, metric=collection.metric, mask=passing)
-        return padded(list(zip(rows.ids[found.rows], found.closeness, strict=True)), k)
+        return nearest_of(rows.of(rows.passing(where)), queries, k, metric=collection.metric)
 
     def take(self, collection: Collection, ids: IntArray) -> Rows:
         """Return rows by id."""

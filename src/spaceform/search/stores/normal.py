@@ -2,8 +2,8 @@
 
 Engines differ in what they make of missing values under NOT, of fractions beside integers, and of numbers beyond 64
 bits. In this form none of that is left: negation has moved to the tests (De Morgan), each test says that its column is
-not missing, dates and moments are integers, and integers are compared with integers in range. Whatever logic an engine
-has, two-valued or three-valued, it selects the same rows.
+not missing, dates and moments are integers, and integers are compared with integers in range, above the lowest.
+Whatever logic an engine has, two-valued or three-valued, it selects the same rows.
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ def _test(expr: Predicate, column: str, kind: FieldType, *, negated: bool) -> Ex
         case In(values=values):
             targets = [_target(value, kind) for value in values]
             inside = [Literal.of(int(t) if isinstance(t, Fraction) else t) for t in targets if _is_possible(t)]
-            return _maybe_not(In(column, tuple(inside)) if inside else Constant(value=False), negated=negated)
+            rest = tuple(one for one in inside if one.value != LOW or kind is FieldType.REAL)
+            parts = [_maybe_not(In(column, rest) if rest else Constant(value=False), negated=negated)]
+            if len(rest) < len(inside):
+                parts.append(_with_lowest(column, "!=" if negated else "="))
+            return joined(parts, every=negated)
     return _maybe_not(replace(expr, column=column), negated=negated)
 
 
@@ -107,7 +111,16 @@ def _compared(column: str, operator: str, target: Fraction) -> Expr:
         return Constant(operator in ("<", "<="))
     if bound < LOW:
         return Constant(operator in (">", ">="))
+    if bound == LOW:
+        return _with_lowest(column, operator)
     return Comparison(column, operator, Literal.of(bound))
+
+
+def _with_lowest(column: str, operator: str) -> Expr:
+    """Compare with the lowest integer without writing it, which engines read as minus a number that is too large."""
+    if operator in ("<", ">="):
+        return Constant(operator == ">=")
+    return Comparison(column, "<" if operator in ("=", "<=") else ">=", Literal.of(LOW + 1))
 
 
 def _is_possible(target: str | bool | float | Fraction) -> bool:

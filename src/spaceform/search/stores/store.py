@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,12 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spaceform.checks import check_integer
-from spaceform.errors import FilterError, InputError, StoreError
-from spaceform.search.exact import Nearest
-from spaceform.search.filter_logic import Chain
+from spaceform.errors import InputError, SpaceformError, StoreError
 from spaceform.search.filtered.rows import check_ids, check_rows, listed_ids
-from spaceform.search.filters import Between, Comparison, Contains, Expr, In, Like, Literal, Not, as_expression
-from spaceform.search.stores.collection import Collection, FieldTypes
+from spaceform.search.filters import Expr
+from spaceform.search.stores.answers import check_filter, scored, violation
+from spaceform.search.stores.collection import Collection, FieldTypes, is_name
 from spaceform.search.stores.engine import Engine, Rows
 from spaceform.search.stores.fields import check_fields
 from spaceform.types import FloatArray, IntArray
@@ -93,8 +93,8 @@ class CheckedStore:
     """A `VectorStore` on an engine: checks what goes in, and holds what comes out to what was asked.
 
     An approximate index under a filter may find fewer rows than there are: such an answer is asked for again without
-    the index. Every row that is found is fetched, and its fields must pass the filter by our own evaluation of it. An
-    engine that fails twice raises ``StoreError``; nothing short or violating is passed on.
+    the index. Every row that is found is fetched; its fields must pass the filter by our own evaluation of it, and its
+    vector gives the score. An engine that fails twice raises ``StoreError``; nothing short or violating is passed on.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -111,7 +111,8 @@ class CheckedStore:
 
     def names(self) -> list[str]:
         """Return the names of the collections."""
-        return sorted(self._engine.names())
+        with self._asking("names"):
+            return sorted(self._engine.names())
 
     def create(
         self, name: str, dim: int, *, metric: str = "cosine", fields: FieldTypes | None = None, index: str = "auto",
@@ -119,14 +120,16 @@ class CheckedStore:
     ) -> Collection:  # fmt: skip
         """Make a collection; a name that is taken is refused."""
         collection = Collection.checked(name, dim, metric=metric, fields=fields, index=index, info=info)
-        if self._engine.read(name) is not None:
-            raise InputError("name", got=f"{name!r}, which is there", expected="a new name", remedy="drop it first")
-        self._engine.create(collection)
+        with self._asking(name):
+            if self._engine.read(name) is not None:
+                raise InputError("name", got=f"{name!r}, which is there", expected="a new name", remedy="drop it first")
+            self._engine.create(collection)
         return collection
 
     def describe(self, name: str) -> Collection:
         """Return width, metric and fields of a collection."""
-        found = self._engine.read(name) if isinstance(name, str) and name in self._engine.names() else None
+        with self._asking(name):
+            found = self._engine.read(name) if is_name(name) else None
         if found is None:
             there = ", ".join(map(repr, self.names()[:20])) or "none yet"
             raise InputError("name", got=f"{name!r:.60}", expected=f"a collection of this store: {there}")
@@ -134,7 +137,9 @@ class CheckedStore:
 
     def drop(self, name: str) -> None:
         """Remove a collection with its rows."""
-        self._engine.drop(self.describe(name))
+        collection = self.describe(name)
+        with self._asking(name):
+            self._engine.drop(collection)
 
     def upsert(self, name: str, ids: ArrayLike, vectors: ArrayLike, fields: Any = None) -> None:
         """Write rows: ids ``(n,)``, vectors ``(n, d)``, one column per field; rows of the same id are replaced."""
@@ -143,7 +148,9 @@ class CheckedStore:
         if ids is None:
             raise InputError("ids", got="None", expected="one integer per row")
         numbers = check_ids(ids, len(rows), 0)
-        self._engine.upsert(collection, Rows(numbers, rows, check_fields(fields, len(rows), collection)))
+        checked = Rows(numbers, rows, check_fields(fields, len(rows), collection))
+        with self._asking(name):
+            self._engine.upsert(collection, checked)
 
     def delete(self, name: str, *, ids: ArrayLike | None = None, where: str | Expr | None = None) -> None:
         """Remove rows by id (ids that are not there change nothing) or by a filter."""
@@ -153,12 +160,15 @@ class CheckedStore:
             raise InputError("ids, where", got=given, expected="one of them", remedy="where='TRUE' removes all rows")
         which: IntArray | Expr = check_filter(where, collection) if ids is None else listed_ids(ids)
         if isinstance(which, Expr) or len(which):
-            self._engine.delete(collection, which)
+            with self._asking(name):
+                self._engine.delete(collection, which)
 
     def count(self, name: str, where: str | Expr | None = None) -> int:
         """Return how many rows pass a filter."""
         collection = self.describe(name)
-        return self._engine.count(collection, check_filter(where, collection))
+        expr = check_filter(where, collection)
+        with self._asking(name):
+            return self._engine.count(collection, expr)
 
     def take(self, name: str, ids: ArrayLike) -> Rows:
         """Return the rows of these ids that are there, in the order of their ids."""
@@ -175,81 +185,52 @@ class CheckedStore:
         expr = check_filter(where, collection)
         wrong = ""
         for exact in (False, True):
-            found = self._engine.search(collection, asked, k, where=expr, exact=exact)
+            with self._asking(name):
+                found = self._engine.search(collection, asked, k, where=expr, exact=exact)
             wrong = self._shortage(collection, found, expr)
             if wrong:
                 continue
-            rows = self._taken(collection, np.unique(found.rows[found.rows >= 0]))
-            wrong = _violation(found, rows, expr)
+            rows = self._taken(collection, np.unique(found[found >= 0]))
+            wrong = violation(found, rows, expr)
             if not wrong:
-                return Hits(found.rows, found.closeness, dict(zip(rows.ids.tolist(), rows.records(), strict=True)))
+                ids, scores = scored(found, rows, asked, metric=collection.metric)
+                return Hits(ids, scores, dict(zip(rows.ids.tolist(), rows.records(), strict=True)))
         raise StoreError(f"{name}: {wrong}, asked twice (rows may be changing too fast)")
 
     def optimize(self, name: str) -> None:
         """Build what makes search fast, after many rows were written."""
-        self._engine.optimize(self.describe(name))
+        collection = self.describe(name)
+        with self._asking(name):
+            self._engine.optimize(collection)
 
     def close(self) -> None:
         """Give back connections and locks."""
         self._engine.close()
 
+    @contextmanager
+    def _asking(self, name: object) -> Iterator[None]:
+        try:
+            yield
+        except SpaceformError:
+            raise
+        except self._engine.failures as error:
+            text = str(error).strip().split("\n", 1)[0] or type(error).__name__
+            raise StoreError(f"{name}: {text:.300}") from error
+
     def _taken(self, collection: Collection, ids: IntArray) -> Rows:
         if not len(ids):
             return Rows.none(collection)
-        rows = self._engine.take(collection, ids)
+        with self._asking(collection.name):
+            rows = self._engine.take(collection, ids)
         return rows.of(np.argsort(rows.ids))
 
-    def _shortage(self, collection: Collection, found: Nearest, expr: Expr) -> str:
+    def _shortage(self, collection: Collection, found: IntArray, expr: Expr) -> str:
         """Say what is wrong with the number of answers, if anything."""
-        k = found.rows.shape[1]
-        least = int((found.rows >= 0).sum(axis=1).min())
+        k = found.shape[1]
+        least = int((found >= 0).sum(axis=1).min())
         if least < k:
-            passing = self._engine.count(collection, expr)
+            with self._asking(collection.name):
+                passing = self._engine.count(collection, expr)
             if least < min(k, passing):
                 return f"the engine found {least} rows for k = {k}, where {passing} pass"
         return ""
-
-
-def check_filter(where: str | Expr | None, collection: Collection) -> Expr:
-    """Return the filter with its literals fitted to the fields; ``FilterError`` where it does not fit."""
-    if where is not None and not isinstance(where, str | Expr):
-        raise FilterError("where", got=f"{where!r:.60}", expected="a condition, as text or expression")
-    expr = as_expression(where).check(collection.schema)
-    if any("\0" in text for text in _texts(expr)):
-        raise FilterError("where", got="text with a NUL character", expected="text that a field can hold")
-    return expr
-
-
-def _texts(expr: Expr) -> list[str]:
-    match expr:
-        case Chain(parts=parts):
-            return [text for part in parts for text in _texts(part)]
-        case Not(part=part):
-            return _texts(part)
-        case Contains(texts=texts):
-            return list(texts)
-        case Like(pattern=pattern):
-            return [pattern]
-    literals: tuple[Literal, ...] = ()
-    match expr:
-        case Comparison(value=value):
-            literals = (value,)
-        case In(values=values):
-            literals = values
-        case Between(low=low, high=high):
-            literals = (low, high)
-    return [one.value for one in literals if isinstance(one.value, str)]
-
-
-def _violation(found: Nearest, rows: Rows, expr: Expr) -> str:
-    """Say which of the rows found is none that was asked for, if there is one."""
-    for ids in found.rows:
-        if len(np.unique(ids[ids >= 0])) < (ids >= 0).sum():
-            return "the engine found a row twice"
-    gone = np.setdiff1d(found.rows[found.rows >= 0], rows.ids)
-    if len(gone):
-        return f"row {gone[0]}, which the engine found, is not there"
-    passing = rows.passing(expr)
-    if not passing.all():
-        return f"row {rows.ids[~passing][0]}, which the engine found, does not pass the filter"
-    return ""
