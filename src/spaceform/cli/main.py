@@ -39,6 +39,7 @@ ORDER = (
     "train",
     "distill",
     "extend",
+    "push",
     "search",
     "serve",
     "report",

@@ -12,6 +12,7 @@ from spaceform.errors import StoreError
 from spaceform.search.stores.opening import open_store
 
 ENGINES = ["memory", "disk", "milvus-lite", "milvus-server", "lance", "pgvector"]
+KEPT = "kept_"
 PACKAGES = {"milvus-lite": "milvus_lite", "milvus-server": "milvus_lite", "lance": "lancedb", "pgvector": "psycopg"}
 
 
@@ -39,12 +40,17 @@ class Place:
         self.clients = []
 
     def empty(self):
-        """Leave a server as it was found."""
+        """Leave a server, which all tests share, without what this one put there."""
         if self.engine in ("milvus-server", "pgvector"):
-            store = self.reopen()
-            for name in store.names():
+            store = self.clients[-1] if self.clients else self.open()
+            for name in own_names(store):
                 store.drop(name)
         self.close()
+
+
+def own_names(store):
+    """The collections but for those that are kept for several tests."""
+    return [name for name in store.names() if not name.startswith(KEPT)]
 
 
 def free_port():

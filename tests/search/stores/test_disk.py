@@ -1,12 +1,12 @@
 """The store in a folder: what is no store, the one writer, damaged records, other processes."""
 
-import subprocess
-import sys
+import os
 
 import numpy as np
 import pytest
 
 from spaceform.errors import InputError, StoreError
+from spaceform.search.exact import exact_search
 from spaceform.search.stores.disk import MARK
 from spaceform.search.stores.opening import open_store
 
@@ -41,25 +41,40 @@ def test_a_record_that_was_changed_is_refused(tmp_path, text):
             store.search("rows", np.ones((1, 2)), 1)
 
 
-KILLED = """
-import os, sys
-from spaceform.search.stores.opening import open_store
-store = open_store(sys.argv[1])
-store.create("rows", 2, fields={"n": int})
-store.upsert("rows", [1, 2], [[1.0, 0.0], [0.0, 1.0]], {"n": [1, 2]})
-store.upsert("rows", [2, 3], [[1.0, 1.0], [0.0, 1.0]], {"n": [20, 3]})
-store.delete("rows", where="n = 1")
-os._exit(9)
-"""
-
-
-def test_what_was_written_is_there_after_the_writer_was_killed(tmp_path):
-    place = str(tmp_path / "s")
-    assert subprocess.run([sys.executable, "-c", KILLED, place], check=False).returncode == 9
+def test_an_upsert_that_is_cut_off_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    place, write = str(tmp_path / "s"), os.pwrite
     with open_store(place) as store:
-        assert store.take("rows", [1, 2, 3]).fields.to_pylist() == [{"n": 20}, {"n": 3}]
-        store.upsert("rows", [9], [[1.0, 0.0]], {"n": [9]})
-        assert store.count("rows") == 3
+        store.create("rows", 2, fields={"n": int})
+        store.upsert("rows", [1, 2], np.eye(2), {"n": [1, 2]})
+    for cut in (0, 10, 60, None):
+        with open_store(place) as store, monkeypatch.context() as patch:
+
+            def dying(handle, data, offset, cut=cut):
+                write(handle, data[:cut], offset)
+                raise KeyboardInterrupt
+
+            patch.setattr(os, "pwrite", dying)
+            with pytest.raises(KeyboardInterrupt):
+                store.upsert("rows", [2, 3, 1], np.ones((3, 2)), {"n": [20, 30, 10]})
+            assert store.take("rows", [1, 2, 3]).fields.to_pylist() == [{"n": 1}, {"n": 2}]
+        with open_store(place) as store:
+            found = [row["n"] for row in store.take("rows", [1, 2, 3]).fields.to_pylist()]
+            assert found == ([10, 20, 30] if cut is None else [1, 2])
+
+
+def test_an_approximate_collection_asks_for_less(tmp_path):
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(3000, 16)).astype(np.float32)
+    queries = vectors[:40] + 0.3 * generator.normal(size=(40, 16))
+    with open_store(str(tmp_path / "s")) as store:
+        found = {}
+        for index in ("auto", "approximate"):
+            store.create(index, 16, metric="euclidean", index=index)
+            store.upsert(index, np.arange(3000), vectors)
+            found[index] = store.search(index, queries, 10).ids
+        truth = exact_search(queries, vectors, k=10, metric="euclidean").rows
+    np.testing.assert_array_equal(found["auto"], truth)
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(found["approximate"], truth, strict=True)]) >= 0.9
 
 
 def test_a_collection_that_is_dropped_can_be_made_again(tmp_path):

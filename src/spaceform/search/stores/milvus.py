@@ -34,6 +34,9 @@ _TYPES = {
 _GRAPH = {"M": 16, "efConstruction": 200}
 _LEAST_BEAM = 200
 _AT_ONCE = 1_000
+_KEEP_ALIVE = 300_000
+"""Milliseconds between signs of life; milvus-lite hangs up on clients that send them every ten seconds."""
+
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -247,7 +250,7 @@ def connect(place: str, *, token: str) -> MilvusEngine:
             raise InputError("uri", got=repr(place), expected="a path that ends in .db, as milvus-lite wants it")
         Path(place).resolve().parent.mkdir(parents=True, exist_ok=True)
     try:
-        client = api.MilvusClient(place, token=token)
+        client = api.MilvusClient(place, token=token, grpc_options={"grpc.keepalive_time_ms": _KEEP_ALIVE})
     except api.exceptions.MilvusException as error:
         raise StoreError(f"{place}: {str(error).splitlines()[0]:.300}") from error
     return MilvusEngine(client, api)
