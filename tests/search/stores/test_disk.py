@@ -48,6 +48,7 @@ def test_an_upsert_that_is_cut_off_is_there_whole_or_not_at_all(tmp_path, monkey
         store.upsert("rows", [1, 2], np.eye(2), {"n": [1, 2]})
     for cut in (0, 10, 60, None):
         with open_store(place) as store, monkeypatch.context() as patch:
+            store.delete("rows", ids=[99])  # takes the lock
 
             def dying(handle, data, offset, cut=cut):
                 write(handle, data[:cut], offset)

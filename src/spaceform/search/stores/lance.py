@@ -121,10 +121,10 @@ class LanceEngine:
         table = self._table(collection.name)
         rows = table.count_rows()
         if collection.index != "flat" and rows >= _LEAST_TO_INDEX and not table.list_indices():
-            table.create_index(
-                metric=_METRICS[collection.metric], vector_column_name=VECTOR, index_type="IVF_FLAT",
-                num_partitions=max(1, round(rows**0.5)),
-            )  # fmt: skip
+            index = require("lancedb.index", "lance").IvfFlat(
+                distance_type=_METRICS[collection.metric], num_partitions=max(1, round(rows**0.5))
+            )
+            table.create_index(VECTOR, config=index)
         table.optimize()
 
     def close(self) -> None:
