@@ -62,4 +62,6 @@ def engine_of(uri: str) -> tuple[str, str]:
 def is_store(uri: str) -> bool:
     """Return whether a text names a store rather than a Space: an address, a file ``.db``, or a folder that is one."""
     module, place = engine_of(uri)
+    if (Path(place) / "space.json").is_file():
+        return False
     return module != "disk" or uri.startswith("disk:") or (Path(place) / MARK).is_file()
