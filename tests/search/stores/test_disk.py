@@ -65,13 +65,13 @@ def test_an_upsert_that_is_cut_off_is_there_whole_or_not_at_all(tmp_path, monkey
 
 def test_an_approximate_collection_asks_for_less(tmp_path):
     generator = np.random.default_rng(0)
-    vectors = generator.normal(size=(3000, 16)).astype(np.float32)
-    queries = vectors[:40] + 0.3 * generator.normal(size=(40, 16))
+    vectors = generator.normal(size=(1200, 8)).astype(np.float32)
+    queries = vectors[:40] + 0.3 * generator.normal(size=(40, 8))
     with open_store(str(tmp_path / "s")) as store:
         found = {}
         for index in ("auto", "approximate"):
-            store.create(index, 16, metric="euclidean", index=index)
-            store.upsert(index, np.arange(3000), vectors)
+            store.create(index, 8, metric="euclidean", index=index)
+            store.upsert(index, np.arange(1200), vectors)
             found[index] = store.search(index, queries, 10).ids
         truth = exact_search(queries, vectors, k=10, metric="euclidean").rows
     np.testing.assert_array_equal(found["auto"], truth)

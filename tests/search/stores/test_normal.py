@@ -29,7 +29,7 @@ def is_normal(expr):
     return True
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(strategies.tables(), strategies.expressions())
 def test_the_same_rows(table, expr):
     table = as_collection(table)
@@ -42,7 +42,7 @@ def test_the_same_rows(table, expr):
     assert COLLECTION.from_stored(stored).equals(table)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(strategies.tables(), strategies.expressions())
 def test_other_names(table, expr):
     names = {name: f"c{i}" for i, name in enumerate(table.column_names)}

@@ -347,7 +347,7 @@ def test_tables_are_taken_as_fields(store):
 # ---------------------------------------------------------------- random filters over random rows
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(expr=strategies.expressions())
 @example(expr=parse("not (i < 3 or f > 0.1) and k contains any ('a', 'it''s')"))
 def test_random_filters(pair, expr):
