@@ -12,7 +12,9 @@ from spaceform.space import Space
 @pytest.fixture
 def folder(tmp_path):
     attributes = {"name": ["cat", "black cat", "dog"], "year": [2010, 2015, None]}
-    return str(Space.create(np.diag([1.0, 0.9, 1.1]) + 0.1, attributes=attributes, ids=list("abc")).save(tmp_path / "s"))
+    return str(
+        Space.create(np.diag([1.0, 0.9, 1.1]) + 0.1, attributes=attributes, ids=list("abc")).save(tmp_path / "s")
+    )
 
 
 def test_pushes_and_searches(folder, tmp_path, capsys):
