@@ -1,7 +1,7 @@
 """The entry point: finds the verbs without importing them, runs one, and turns every failure into a clear line.
 
-A verb is a file ``cli/<verb>.py`` (or one folder down) with a function of the same name. Its first docstring line is the help text,
-read without importing the file, so that ``spaceform --help`` loads neither torch nor scikit-learn.
+A verb is a file ``cli/<verb>.py`` (or one folder down) with a function of the same name. Its first docstring line is
+the help text, read without importing the file, so that ``spaceform --help`` loads neither torch nor scikit-learn.
 Exit status: 0 done, 1 a fault of ours, 2 a mistake or a limit of the surroundings, 130 interrupted.
 """
 
