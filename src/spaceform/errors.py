@@ -6,6 +6,7 @@
 │   └── ``FilterError``: a ``--where`` expression does not parse or does not fit the columns
 ├── ``SpaceFormatError`` (also ``ValueError``): a Space folder is half-written, truncated, changed or from the future
 ├── ``DataUnavailableError`` (also ``OSError``): a data set can't be fetched or its hash differs
+├── ``StoreError`` (also ``OSError``): a vector store can't be reached, or does not answer as it should
 ├── ``MissingExtraError`` (also ``ImportError``): an optional dependency is not installed
 └── ``InterruptedRunError``: a resumable run can't be continued from what is on disk
 """
@@ -51,6 +52,10 @@ class SpaceFormatError(SpaceformError, ValueError):
 
 class DataUnavailableError(SpaceformError, OSError):
     """A data set or model can't be had here: the message says which package to put where by hand."""
+
+
+class StoreError(SpaceformError, OSError):
+    """A vector store can't be reached, refuses, or answers what it should not; the message says which store."""
 
 
 class MissingExtraError(SpaceformError, ImportError):

@@ -105,13 +105,13 @@ def light_table(ids: Any, attributes: Any, n: int) -> pa.Table:
     return pa.Table.from_arrays([check_ids(ids, n), *columns.values()], schema=pa.schema(fields))
 
 
-def check_attributes(attributes: Any, n: int) -> dict[str, pa.ChunkedArray]:
+def check_attributes(attributes: Any, n: int, *, reserved: Sequence[str] = RESERVED) -> dict[str, pa.ChunkedArray]:
     """Return the attributes as Arrow columns of settled types.
 
     Takes a mapping of names to sequences, an Arrow table, or any data frame that speaks the Arrow interface.
     Text, integers, floats, booleans, dates, timestamps and lists (or sets) of text are kept; decimals become
     float64, half floats float32, categories text, zoned timestamps UTC. Missing values (None, NaN, NaT) are null.
-    Raises ``InputError`` for other types, mixed types (naming the first row), wrong lengths and reserved names.
+    Raises ``InputError`` for other types, mixed types (naming the first row), wrong lengths and ``reserved`` names.
     """
     if attributes is None:
         return {}
@@ -124,7 +124,7 @@ def check_attributes(attributes: Any, n: int) -> dict[str, pa.ChunkedArray]:
         raise InputError("attributes", got=type(attributes).__name__, expected="a mapping of columns or a table")
     columns: dict[str, pa.ChunkedArray] = {}
     for name, column in zip(names, values, strict=True):
-        _check_name(name, columns)
+        _check_name(name, columns, reserved)
         arrow = column if isinstance(column, pa.ChunkedArray) else _to_arrow(name, column)
         _check_length(f"attributes[{name!r}]", len(arrow), n)
         columns[name] = _settled(f"attributes[{name!r}]", arrow)
@@ -185,13 +185,13 @@ def _class_name(value: object) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _check_name(name: object, earlier: Mapping[str, object]) -> None:
+def _check_name(name: object, earlier: Mapping[str, object], reserved: Sequence[str]) -> None:
     if not isinstance(name, str) or not name or "\0" in name or not _encodable(name):
         raise InputError("attributes", got=f"a column named {name!r}", expected="non-empty text as a name")
-    if name in RESERVED:
+    if name in reserved:
         raise InputError(
             "attributes", got=f"a column named {name!r}", expected="another name",
-            remedy=f"{', '.join(RESERVED)} are the Space's own; pass ids=, vectors or pictures=",
+            remedy=f"{', '.join(reserved)} are the Space's own; pass ids=, vectors or pictures=",
         )  # fmt: skip
     if name in earlier:
         raise InputError("attributes", got=f"two columns named {name!r}", expected="every name once")

@@ -1,7 +1,7 @@
 """The entry point: finds the verbs without importing them, runs one, and turns every failure into a clear line.
 
-A verb is a file ``cli/<verb>.py`` with a function of the same name. Its first docstring line is the help text,
-read without importing the file, so that ``spaceform --help`` loads neither torch nor scikit-learn.
+A verb is a file ``cli/<verb>.py`` (or one folder down) with a function of the same name. Its first docstring line is
+the help text, read without importing the file, so that ``spaceform --help`` loads neither torch nor scikit-learn.
 Exit status: 0 done, 1 a fault of ours, 2 a mistake or a limit of the surroundings, 130 interrupted.
 """
 
@@ -39,6 +39,7 @@ ORDER = (
     "train",
     "distill",
     "extend",
+    "push",
     "search",
     "serve",
     "report",
@@ -50,6 +51,9 @@ ORDER = (
 PARTS = frozenset({"__init__", "main"})
 """Files of this folder that are no verbs."""
 
+FOLDERS = ("serving",)
+"""Folders of this one that hold verbs, too."""
+
 SUMMARY = (spaceform.__doc__ or "").partition("\n")[0].partition(": ")[2].capitalize()
 
 FAULT, MISTAKE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
@@ -59,14 +63,15 @@ FULL = 1 << 20
 
 def verbs() -> dict[str, str]:
     """Return each verb with its line of help, in the order of use. Reads the files, imports none of them."""
-    files = {path.stem: path for path in Path(__file__).parent.glob("*.py") if path.stem not in PARTS}
+    files = _files()
     names = sorted(files, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     return {name: _summary(files[name]) for name in names}
 
 
 def load_verb(name: str) -> TyperCommand:
-    """Import ``cli/<name>.py`` and return its function as a command."""
-    module = importlib.import_module(f"spaceform.cli.{name}")
+    """Import the file of a verb and return its function as a command."""
+    place = _files()[name].relative_to(Path(__file__).parent).with_suffix("")
+    module = importlib.import_module(".".join(["spaceform.cli", *place.parts]))
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name)(getattr(module, name))
     command = typer.main.get_command(app)
@@ -203,6 +208,13 @@ def _finish(status: int) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     return status
+
+
+def _files() -> dict[str, Path]:
+    """Return the file of each verb: those of this folder, and of `FOLDERS` in it."""
+    own = Path(__file__).parent
+    paths = [path for folder in ("", *FOLDERS) for path in (own / folder).glob("*.py")]
+    return {path.stem: path for path in paths if path.stem not in PARTS}
 
 
 def _summary(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Search a Space by text, by row, and by filters on attributes."""
+"""Search a Space or a vector store by text, by row, and by filters on attributes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_CELL = 60
 
 
 def search(
-    space: Annotated[Path, typer.Argument(help="Folder of the Space.")],
+    space: Annotated[str, typer.Argument(help="Folder of the Space, or the URI of a store that it was pushed to.")],
     query: Annotated[str, typer.Argument(help="The id of a row, or words.")],
     where: Annotated[
         str | None, typer.Option("--where", help="Filter, such as: category = 'Food' and year >= 2015.")
@@ -30,13 +30,30 @@ def search(
     k: Annotated[int, typer.Option("-k", help="Rows to find.")] = 10,
     columns: Annotated[str | None, typer.Option("--columns", help="Attributes to show, with commas between.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="Collection of the store, if it has several.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option("--encoder", help="A Space whose encoder places the text, for a store.")
+    ] = None,
+    token: Annotated[
+        str, typer.Option("--token", envvar="SPACEFORM_STORE_TOKEN", help="Key or password of the store.")
+    ] = "",
 ) -> None:
     """Find the rows of a Space nearest to a text or to one of its rows, among those that a filter lets through."""
-    from spaceform.space import Space
-    from spaceform.workflows.search import search as run
+    from spaceform.search.stores.opening import is_store
 
-    names = _chosen(columns, Space.open(space).columns)
-    result = run(space, query, where=where, k=k)
+    if is_store(space):
+        from spaceform.workflows.storing.find import fields_of, search_store
+
+        names = _chosen(columns, fields_of(space, name, token=token))
+        result = search_store(space, query, name=name, where=where, k=k, encoder=encoder, token=token)
+    else:
+        from spaceform.space import Space
+        from spaceform.workflows.search import search as run
+
+        if name is not None or encoder is not None:
+            raise InputError("name, encoder", got="one for a Space", expected="a store, such as ./rows.db")
+        names = _chosen(columns, Space.open(space).columns)
+        result = run(space, query, where=where, k=k)
     if as_json:
         answer = result.to_dict()
         if columns is not None:

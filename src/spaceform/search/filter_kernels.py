@@ -91,7 +91,7 @@ def like(table: pa.Table, column: str, pattern: str, *, ignore_case: bool) -> pa
 def in_order(low: Literal, high: Literal) -> bool:
     """Return whether ``low <= high``, for literals of one kind (or both of them times)."""
     if isinstance(low.value, dt.date) and isinstance(high.value, dt.date):
-        return _since_epoch(low.value) <= _since_epoch(high.value)
+        return since_epoch(low.value) <= since_epoch(high.value)
     first: Any = low.value
     return bool(first <= high.value)
 
@@ -131,12 +131,12 @@ def _target(value: Constant, kind: pa.DataType) -> str | bool | float | Fraction
         return value
     if isinstance(value, dt.date):
         unit = Fraction(1, _DAY) if pa.types.is_date(kind) else Fraction(_PER_SECOND[kind.unit], 10**6)
-        return _since_epoch(value) * unit
+        return since_epoch(value) * unit
     return float(value) if pa.types.is_floating(kind) else Fraction(value)
 
 
-def _since_epoch(moment: dt.date) -> int:
-    """Microseconds since 1970, UTC."""
+def since_epoch(moment: dt.date) -> int:
+    """Return microseconds since 1970, UTC."""
     time = dt.timedelta()
     if isinstance(moment, dt.datetime):
         midnight = dt.datetime.combine(moment.date(), dt.time())

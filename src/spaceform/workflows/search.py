@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -80,7 +80,7 @@ def search(
     check_integer(k, "k", low=1)
     if not isinstance(space, Space):
         folder, space = Path(space), Space.open(space)
-        encode = encode or _own_encoder(folder, space)
+        encode = encode or own_encoder(folder, space.encoder)
     expression = as_expression(where)
     mask = expression.mask(space.table) if where is not None else None
     text = query if isinstance(query, str) else None
@@ -160,9 +160,12 @@ def _unmatched(space: Space, query: str) -> InputError:
     )
 
 
-def _own_encoder(folder: Path, space: Space) -> Encode | None:
-    """Return the text encoder that made the Space, loaded when it is first called; None if it was not made by one."""
-    record = space.encoder or {}
+def own_encoder(folder: Path, made_by: Mapping[str, Any] | None) -> Encode | None:
+    """Return the text encoder in a Space's folder, loaded when it is first called; None if none ``made_by`` it.
+
+    ``made_by`` is the record of what made the vectors; calling an encoder of another fingerprint is refused.
+    """
+    record = made_by or {}
     if record.get("kind") != "TextEncoder":
         return None
 

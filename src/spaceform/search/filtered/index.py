@@ -18,6 +18,7 @@ from spaceform.search.exact import Nearest
 from spaceform.search.filtered.choice import Choice, Plan, answer, choose
 from spaceform.search.filtered.matching import Filter, Matcher, Matches, grouped
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
+from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
 from spaceform.search.filtered.scan.layout import METRICS, Base, norms_of
 from spaceform.search.filtered.segment import build
@@ -132,6 +133,21 @@ class FilteredIndex:
         """Return how many rows pass a filter; exact."""
         return self._matcher.matches(where, self._fitted()).count
 
+    def matching(self, where: Filter = None) -> IntArray:
+        """Return the ids of the rows that pass a filter, ascending."""
+        state = self._fitted()
+        matches = self._matcher.matches(where, state)
+        found = state.segment.base.ids[bitmaps.positions(matches.words, len(state.segment))]
+        if state.tail is not None:
+            later = bitmaps.positions(matches.later, len(state.tail))
+            found = np.concatenate([found, state.tail.base.ids[later]])
+        return np.sort(found)
+
+    def take(self, ids: ArrayLike) -> tuple[NDArray[np.float32], pa.Table]:
+        """Return the vectors ``(m, d)`` and the attributes of rows that are there; others raise ``InputError``."""
+        state = self._fitted()
+        return state.take(self._present(ids, state))
+
     def prepare(self, where: str | Expr) -> FilteredIndex:
         """Lay out the rows that pass a filter by themselves, so that plan P answers it (and conjunctions with it).
 
@@ -182,6 +198,15 @@ class FilteredIndex:
                 place = table.column_names.index(name)
                 table = table.set_column(place, table.schema.field(name), fitted(column, table.schema.field(name)))
             self._put(state, numbers, rows, table=table.combine_chunks())
+
+    def upsert(self, ids: ArrayLike, X: ArrayLike, attributes: Any = None) -> None:
+        """Add rows, in the place of those of the same ids; one record of the log, so that all are there or none."""
+        with self._changing:
+            state = self._changeable()
+            rows = check_rows(X, "X", self.metric, width=state.segment.base.rows.shape[1])
+            numbers = check_ids(ids, len(rows), state.next_id)
+            table = fitted_table(attributes, numbers, state.segment.attributes.table.schema)
+            self._put(state, numbers, rows, table=table)
 
     def delete(self, ids: ArrayLike) -> None:
         """Delete rows; ids that are not there raise ``InputError``. O(n / 8)."""

@@ -1,0 +1,1 @@
+"""Spaces in vector stores: written there, and searched there."""
