@@ -51,7 +51,7 @@ ORDER = (
 PARTS = frozenset({"__init__", "main"})
 """Files of this folder that are no verbs."""
 
-FOLDERS = ("serving",)
+FOLDERS = ("evidence", "serving")
 """Folders of this one that hold verbs, too."""
 
 SUMMARY = (spaceform.__doc__ or "").partition("\n")[0].partition(": ")[2].capitalize()

@@ -22,10 +22,15 @@ def namespace(x: Any) -> Any:
     return torch if torch is not None and isinstance(x, torch.Tensor) else np
 
 
+def tracked(x: Any) -> bool:
+    """Return whether gradients flow through ``x``; never through NumPy's arrays."""
+    return bool(getattr(x, "requires_grad", False))
+
+
 def safe_sqrt(x: Rows) -> Rows:
     """Return ``sqrt(max(x, 0))`` with gradient 0 (not infinite) where ``x <= 0``: distances of coincident points."""
     xp = namespace(x)
-    if xp is np or not x.requires_grad:
+    if not tracked(x):
         flat: Rows = xp.sqrt(x.clip(min=0))
         return flat
     positive = x > 0
@@ -40,10 +45,12 @@ def squares(x: Rows) -> Rows:
         wide = x.dtype in (np.float32, np.float64)  # shorter ones would be summed in their own precision
         result: Rows = (np.einsum("...i,...i->...", x, x) if wide else (x * x).sum(-1))[..., None]
         return result
-    if x.requires_grad:
-        return (x * x).sum(-1)[..., None]
-    length: Rows = xp.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return length * length
+    if tracked(x):
+        product: Rows = (x * x).sum(-1)[..., None]
+        return product
+    length = xp.linalg.vector_norm(x, dim=-1, keepdim=True)
+    square: Rows = length * length
+    return square
 
 
 def norm(x: Rows) -> Rows:
@@ -58,7 +65,7 @@ def arcsinh(x: Rows) -> Rows:
     """
     xp = namespace(x)
     if xp is np:
-        given: Rows = np.arcsinh(x)
+        given: Rows = xp.arcsinh(x)
         return given
     square = x * x
     result: Rows = xp.log1p(x + square / (1 + xp.sqrt(1 + square)))

@@ -11,7 +11,7 @@ from torch import nn
 
 from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
-from spaceform.geometry.arrays import direction, namespace, safe_sqrt
+from spaceform.geometry.arrays import direction, namespace, safe_sqrt, tracked
 from spaceform.geometry.flat import squared_distances
 from spaceform.ops.pairs import row_blocks
 from spaceform.types import IntArray
@@ -138,10 +138,11 @@ def meaning(closeness: str, anchor_ids: IntArray) -> str:
 def _cosines(x: Rows, anchors: Rows) -> Rows:
     xp = namespace(x)
     toward = direction(anchors).T
-    if x.dtype != anchors.dtype or (xp is not np and (x.requires_grad or anchors.requires_grad)):
+    if x.dtype != anchors.dtype or tracked(x) or tracked(anchors):
         return (direction(x) @ toward).clip(-1, 1)
     # one product into the result, in blocks that are still in the cache when they are cut
-    found: Rows = (np.empty if xp is np else x.new_empty)((len(x), len(anchors)), dtype=x.dtype)
+    empty: Any = np.empty if xp is np else x.new_empty  # type: ignore[attr-defined]  # told apart by the namespace
+    found: Rows = empty((len(x), len(anchors)), dtype=x.dtype)
     for block in row_blocks(len(x), len(anchors), itemsize=found.itemsize, budget=BLOCK_BYTES):
         xp.matmul(direction(x[block]), toward, out=found[block])
         xp.clip(found[block], -1, 1, out=found[block])

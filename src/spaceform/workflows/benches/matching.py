@@ -53,7 +53,7 @@ def run(*, quick: bool = False, repeats: int = 5, progress: Progress = no_progre
         OURS: lambda: graph.update(distances),
         "loop over rows": lambda: update_by_loop(edges, distances.numpy()),
     }
-    jobs = (
+    jobs: tuple[tuple[str, int, dict[str, Work | None], float, dict[str, str]], ...] = (
         ("labels to accuracy", n, whole, (16 * n + 16 * k * k) / rate, {}),
         ("assignment alone", k, alone, 8 * k * k / rate, {OURS: "SciPy's solver"}),
         ("update of edges", batch, gas, 4 * (batch * k + 2 * k * k) / rate, {}),

@@ -1,0 +1,1 @@
+"""Verbs that show that it works: the papers, their claims, the benchmarks."""
