@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from spaceform.cli import bench
+from spaceform.cli.evidence import bench
 from spaceform.cli.main import main
 
 

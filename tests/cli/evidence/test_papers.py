@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spaceform.cli import papers as verb
+from spaceform.cli.evidence import papers as verb
 from spaceform.cli.console import output
 from spaceform.errors import InputError
 from spaceform.papers import all_papers, claim_hash, load
