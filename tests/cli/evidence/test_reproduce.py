@@ -11,7 +11,7 @@ from spaceform.claims import runner
 from spaceform.cli.main import main
 from spaceform.errors import InputError
 
-KEPT = Path(__file__).parents[2] / "results" / "class-separability.json"
+KEPT = Path(__file__).parents[3] / "results" / "class-separability.json"
 
 
 @pytest.fixture
