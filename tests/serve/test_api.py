@@ -253,7 +253,7 @@ def test_busy_slots_refuse_late_work_stops_and_queued_work_never_begins():
         begun.append("long")
         try:
             while True:
-                time.sleep(0.01)
+                time.sleep(0.6)  # longer than the limit: what waits behind it is late before it could begin
                 check()
         finally:
             stopped.set()
@@ -263,7 +263,7 @@ def test_busy_slots_refuse_late_work_stops_and_queued_work_never_begins():
         await asyncio.sleep(0.05)
         third = await asyncio.gather(ask(slots, long), return_exceptions=True)
         rest = await asyncio.gather(first, second, return_exceptions=True)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.6)
         return [type(one).__name__ for one in [*third, *rest]]
 
     assert asyncio.run(scene()) == ["BusyError", "LateError", "LateError"]
