@@ -46,7 +46,7 @@ def run(*, quick: bool = False, progress: Progress = no_progress) -> list[dict[s
         space = make_space(rows).save(Path(folder) / "space")
         progress("starting the server", 0, 1)
         with server(space) as (address, process):
-            asyncio.run(_load(address, rows, clients=2, seconds=seconds / 20))
+            asyncio.run(_drawn(address))
             asyncio.run(_load(address, rows, clients=clients, seconds=seconds / 10))
             before = resident_bytes(process)
             progress("under load", 0, 1)
@@ -102,6 +102,18 @@ def resident_bytes(process: int) -> float:
     if not path.is_file():
         return float("nan")
     return float(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def _drawn(address: str) -> None:
+    """Wait until the map is drawn, which takes a core for itself and happens once for a Space."""
+    place = urlsplit(address)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    end = time.perf_counter() + _STARTING
+    while await _status(reader, writer, f"GET /api/map HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n") == 202:
+        if time.perf_counter() > end:
+            raise InterruptedRunError(f"the map was not drawn in {_STARTING:g} s")
+        await asyncio.sleep(0.5)
+    writer.close()
 
 
 def _questions(rows: int, turn: int) -> dict[str, str]:
