@@ -123,6 +123,11 @@ class Space:
         return f"Space({header.rows:,} rows x {header.dim}, geometry={header.geometry!r}, label={header.label!r})"
 
     @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with any byte of the rows on disk; ``InputError`` in memory only."""
+        return self._payload.on_disk().facts.content[:16]
+
+    @property
     def dim(self) -> int:
         """The number of coordinates of a vector."""
         return self._header.dim

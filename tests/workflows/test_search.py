@@ -11,9 +11,10 @@ from spaceform.errors import FilterError, InputError, SpaceFormatError
 from spaceform.geometry import PoincareBall
 from spaceform.search.filters import F
 from spaceform.space import Space
-from spaceform.workflows import search as module
 from spaceform.workflows.discovering.words import match_words, text_columns
-from spaceform.workflows.search import MAX_ANCHORS, search
+from spaceform.workflows.search import search
+from spaceform.workflows.searching import encoding as module
+from spaceform.workflows.searching.placing import MAX_ANCHORS
 
 NAMES = ["cat", "black cat", "dog", "red apple", "green apples", "grapes", "car", "猫の顔", None, "Straße"]
 VECTORS = np.array(
@@ -224,7 +225,7 @@ def test_a_folder_with_a_text_encoder_uses_it(tmp_path, monkeypatch):
         ([[1.0, 2.0]], "2 numbers"),
         ([1.0, np.nan], "query: .*finite"),
         (5, "2 numbers"),
-        (None, "2 numbers"),
+        (None, "a query or an image"),
         (["x", "y"], "2 numbers"),
         ({"a": 1}, "2 numbers"),
     ],
@@ -249,3 +250,27 @@ def test_other_bad_input_is_refused(tmp_path):
         search(make("poincare"), [2.0, 0.0])
     with pytest.raises(SpaceFormatError, match="no such folder"):
         search(tmp_path / "nowhere", "a")
+
+
+def test_a_picture_is_placed_as_the_rows_were(tmp_path):
+    from spaceform.data.pictures import as_vectors, encode_png
+
+    shown = np.random.default_rng(0).integers(0, 256, (6, 9, 9, 3), dtype=np.uint8)
+    encoded = encode_png(shown)
+    path = Space.create(as_vectors(shown), geometry="sphere", pictures=encoded).save(tmp_path / "s")
+    (tmp_path / "p.png").write_bytes(encoded[4])
+    result = search(path, image=tmp_path / "p.png", k=1)
+    assert (result.way, ids(result), result.query) == ("picture", ["4"], None)
+    assert result.rows[0]["closeness"] == pytest.approx(1.0)
+    (tmp_path / "bad.png").write_bytes(b"<svg>")
+    other = make().save(tmp_path / "t")
+    for space, options, message in (
+        (path, {"image": tmp_path / "bad.png"}, "no picture that can be read"),
+        (path, {"image": tmp_path / "none.png"}, "No such file"),
+        (other, {"image": tmp_path / "p.png"}, "search by words or by a row"),
+        (make(), {"image": tmp_path / "p.png"}, "a Space in memory"),
+        (path, {}, "neither"),
+        (path, {"image": tmp_path / "p.png", "query": "4"}, "both"),
+    ):
+        with pytest.raises(InputError, match=message):
+            search(space, **options)

@@ -23,7 +23,10 @@ LONGEST_CELL = 60
 
 def search(
     space: Annotated[str, typer.Argument(help="Folder of the Space, or the URI of a store that it was pushed to.")],
-    query: Annotated[str, typer.Argument(help="The id of a row, or words.")],
+    query: Annotated[str | None, typer.Argument(help="The id of a row, or words.")] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="A picture to search by instead, in a Space made from pictures.")
+    ] = None,
     where: Annotated[
         str | None, typer.Option("--where", help="Filter, such as: category = 'Food' and year >= 2015.")
     ] = None,
@@ -38,11 +41,14 @@ def search(
         str, typer.Option("--token", envvar="SPACEFORM_STORE_TOKEN", help="Key or password of the store.")
     ] = "",
 ) -> None:
-    """Find the rows of a Space nearest to a text or to one of its rows, among those that a filter lets through."""
+    """Find the rows of a Space nearest to a text, a picture or one of its rows, among those that a filter passes."""
     from spaceform.search.stores.opening import is_store
 
     if is_store(space):
         from spaceform.workflows.storing.find import fields_of, search_store
+
+        if image is not None or query is None:
+            raise InputError("query", got="none or an image", expected="a row id or words, for a store")
 
         names = _chosen(columns, fields_of(space, name, token=token))
         result = search_store(space, query, name=name, where=where, k=k, encoder=encoder, token=token)
@@ -53,7 +59,7 @@ def search(
         if name is not None or encoder is not None:
             raise InputError("name, encoder", got="one for a Space", expected="a store, such as ./rows.db")
         names = _chosen(columns, Space.open(space).columns)
-        result = run(space, query, where=where, k=k)
+        result = run(space, query, image=image, where=where, k=k)
     if as_json:
         answer = result.to_dict()
         if columns is not None:
@@ -79,6 +85,7 @@ def describe(result: SearchResult) -> str:
         "words": f"the mean of {len(result.anchors)} row(s) that match the words: {anchors}",
         "encoder": "the text's own vector",
         "vector": "the vector",
+        "picture": "the picture's own vector",
     }[result.way]
     of = f"{result.passing:,} row(s)" + (" that pass the filter" if result.where else "")
     return f"{len(result.rows)} of {of}, nearest to {place}"

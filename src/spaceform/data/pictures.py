@@ -12,6 +12,12 @@ from spaceform.errors import InputError
 from spaceform.ops.pairs import l2_normalize
 from spaceform.types import FloatArray
 
+MAX_PIXELS = 16_000_000
+"""More pixels than this in one picture are refused before they are read: they cost memory, not insight."""
+
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+"""Formats that are taken from strangers."""
+
 
 def on_white(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return pictures ``(n, h, w, 3)`` uint8: RGBA is laid on white, grey is repeated, RGB stays as it is.
@@ -74,3 +80,18 @@ def decode(pictures: list[bytes], *, size: int) -> NDArray[np.uint8]:
         ground.alpha_composite(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
         decoded[row] = np.asarray(ground)[..., :3]
     return decoded
+
+
+def check_picture(encoded: bytes, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Look at the head of an encoded picture from outside, without reading its pixels.
+
+    Raises ``InputError`` (on ``image``) for other formats than `READABLE`, and for more than ``max_pixels``.
+    """
+    image = require("PIL.Image", "data")
+    try:
+        with image.open(io.BytesIO(encoded), formats=READABLE) as picture:
+            width, height = picture.size
+    except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
+        raise InputError("image", got="no picture that can be read", expected="PNG, JPEG, WebP, GIF or BMP") from error
+    if width * height > max_pixels:
+        raise InputError("image", got=f"{width} x {height} pixels", expected=f"at most {max_pixels:,} in all")

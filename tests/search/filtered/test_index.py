@@ -155,6 +155,20 @@ def test_explains_itself(fitted, queries):
     assert stats["bytes_per_row"] > 5 * 24
 
 
+def test_one_query_tells_answer_and_plan_and_rows_that_pass_are_listed(rows, queries):
+    index = FilteredIndex(metric="euclidean").fit(*rows)
+    index.add(rows[0][:3] + 1, {name: column[:3] for name, column in rows[1].items()})
+    found, plan = index.query_one(queries[0], 7, where="group = 3")
+    assert_equal(found, index.query(queries[:1], 7, where="group = 3"), 7)
+    assert plan.matches == len(index.matching("group = 3")) == index.count("group = 3")
+    few = index.matching("group = 3")[:2]
+    assert index.query_one(queries[0], 7, where=few)[0].rows.shape == (1, 2)
+    np.testing.assert_array_equal(index.take([2, 0])[0], np.asarray(rows[0], np.float32)[[2, 0]])
+    np.testing.assert_array_equal(index.matching(), index.ids)
+    with pytest.raises(InputError, match="id 5000"):
+        index.take([5000])
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_changes_are_seen_at_once_and_survive_compaction(metric, queries):
     X, attributes = draw(700)

@@ -5,8 +5,8 @@ import pytest
 
 from spaceform.errors import FilterError, InputError, SpaceFormatError
 from spaceform.search.stores.opening import open_store
-from spaceform.workflows import search as space_search
 from spaceform.workflows.search import search
+from spaceform.workflows.searching import encoding as space_search
 from spaceform.workflows.storing.find import fields_of, search_store
 from spaceform.workflows.storing.push import push
 from workflows.storing.conftest import VECTORS, make

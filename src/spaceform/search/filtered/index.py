@@ -118,6 +118,12 @@ class FilteredIndex:
 
     def explain(self, query: ArrayLike, k: int, *, where: Filter = None, recall: float | None = None) -> Plan:
         """Answer one query ``(d,)`` and tell how: the plan, the matches, what each plan was predicted to take."""
+        return self.query_one(query, k, where=where, recall=recall)[1]
+
+    def query_one(
+        self, query: ArrayLike, k: int, *, where: Filter = None, recall: float | None = None
+    ) -> tuple[Nearest, Plan]:
+        """Return the answer to one query ``(d,)``, ids and closeness ``(1, min(k, matches))``, and how it was found."""
         state, asked, recall = self._asked(np.atleast_2d(np.asarray(query)), recall)
         check_integer(k, "k", low=1)
         begun = perf_counter()
@@ -127,7 +133,9 @@ class FilteredIndex:
         took = perf_counter() - begun
         predicted = {name: round(1e3 * float(times[0]), 4) for name, times in choice.predicted.items()}
         screened, scored = (int(value) for value in found.seen[0])
-        return Plan(str(choice.plans[0]), matches.count, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
+        plan = Plan(str(choice.plans[0]), matches.count, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
+        width = min(k, matches.count)
+        return Nearest(found.ids[:, :width], found.closeness[:, :width]), plan
 
     def count(self, where: Filter = None) -> int:
         """Return how many rows pass a filter; exact."""

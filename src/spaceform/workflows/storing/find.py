@@ -16,7 +16,9 @@ from spaceform.search.stores.opening import open_store
 from spaceform.search.stores.store import CheckedStore
 from spaceform.space_rows import ID
 from spaceform.types import FloatArray, PathLike
-from spaceform.workflows.search import Encode, SearchResult, own_encoder
+from spaceform.workflows.search import SearchResult
+from spaceform.workflows.searching.encoding import own_encoder
+from spaceform.workflows.searching.placing import Encode
 from spaceform.workflows.storing.push import FACTS, row_number
 
 
