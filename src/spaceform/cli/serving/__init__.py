@@ -1,1 +1,1 @@
-"""Verbs that bring a Space to others: into a vector store."""
+"""Verbs that bring a Space to others: into a vector store, on a page."""
