@@ -19,7 +19,7 @@ from spaceform.types import BoolArray, IntArray
 
 Filter: TypeAlias = str | Expr | BoolArray | IntArray | None
 
-_REMEMBERED = 256
+REMEMBERED = 256
 """Filters whose matches are kept: N / 8 bytes each."""
 
 
@@ -37,8 +37,9 @@ class Matches:
 class Matcher:
     """Evaluates filters, and remembers those last asked about the segment (which does not change)."""
 
-    def __init__(self) -> None:
-        """Remember nothing yet."""
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        """Remember nothing yet, and at most so many later."""
+        self._most = remembered
         self._known: OrderedDict[tuple[int, object], tuple[Expr, Words]] = OrderedDict()
         self._lock = Lock()
 
@@ -68,7 +69,7 @@ class Matcher:
         found = checked, attributes.passing(checked)
         with self._lock:
             self._known[key] = found
-            while len(self._known) > _REMEMBERED:
+            while len(self._known) > self._most:
                 self._known.popitem(last=False)
         return found
 
