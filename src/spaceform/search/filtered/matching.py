@@ -13,6 +13,7 @@ import numpy as np
 from spaceform.errors import InputError
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.marking import count
 from spaceform.search.filtered.state import State
 from spaceform.search.filters import And, Constant, Expr, as_expression
 from spaceform.types import BoolArray, IntArray
@@ -53,12 +54,19 @@ class Matcher:
         else:
             words, later = _of_array(where, state)
             name = ""
-        words, later = words & alive, later & later_alive
-        inside = bitmaps.count(words)
+        if state.has_dead:
+            words = words & alive
+        inside = count(words)
+        if state.tail is None:
+            return Matches(words, later, inside, inside, name)
+        later = later & later_alive
         return Matches(words, later, inside, inside + bitmaps.count(later), name)
 
     def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Words]:
         """Return the checked expression and the rows of the segment for which it is true, dead ones included."""
+        if not self._most:
+            checked = as_expression(where).check(state.segment.attributes.schema)
+            return checked, state.segment.attributes.passing(checked)
         key = (id(state.segment.attributes), where)
         with self._lock:
             if key in self._known:

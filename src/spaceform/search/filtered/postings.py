@@ -7,6 +7,7 @@ is true and those for which it is false; all others are unknown.
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ class ValueIndex:
         self._starts = np.searchsorted(codes[self._rows], np.arange(len(order) + 1))
         self._ordered = self.values[name].combine_chunks()
         kind = self._ordered.type
+        wide = kind in (pa.int64(), pa.float64())
+        self._numbers = self._ordered.to_numpy(zero_copy_only=False) if wide else None
+        self._kind = float if kind == pa.float64() else int
         self._plain = pa.types.is_integer(kind) or pa.types.is_float64(kind) or pa.types.is_string(kind)
 
     def truth(self, condition: Predicate) -> Truth:
@@ -88,12 +92,20 @@ class ValueIndex:
             return self._rank(condition.low.value, bisect_left), self._rank(condition.high.value, bisect_right)
         if not isinstance(condition, Comparison) or condition.operator == "!=":
             return None
-        operator, value, end = condition.operator, condition.value.value, len(self._ordered)
-        low = self._rank(value, bisect_right if operator == ">" else bisect_left) if operator in ("=", ">", ">=") else 0
-        high = self._rank(value, bisect_left if operator == "<" else bisect_right) if operator in ("=", "<", "<=") else end
+        operator, value = condition.operator, condition.value.value
+        low, high = 0, len(self._ordered)
+        if operator in ("=", ">", ">="):
+            low = self._rank(value, bisect_right if operator == ">" else bisect_left)
+        if operator in ("=", "<", "<="):
+            high = self._rank(value, bisect_left if operator == "<" else bisect_right)
         return low, high
 
     def _rank(self, value: Any, side: Callable[..., int]) -> int:
+        """Return how many values are below ``value`` (`bisect_left`), or not above it (`bisect_right`)."""
+        if self._numbers is not None and type(value) is self._kind:
+            with contextlib.suppress(OverflowError):  # an integer beyond 64 bits
+                exact = self._numbers.dtype.type(value)
+                return int(np.searchsorted(self._numbers, exact, "left" if side is bisect_left else "right"))
         return side(range(len(self._ordered)), value, key=lambda place: self._ordered[place].as_py())
 
     def _range(self, low: int, high: int) -> Words:

@@ -30,15 +30,13 @@ def run(
 ) -> list[dict[str, Any]]:
     """Return a row per data set, cell and method, and a row per data set that sums up.
 
-    Parameters: ``data`` and ``methods`` by name (default all; ``quick``: 6,000 rows made up, a few methods),
+    Parameters: ``data`` and ``methods`` by name (a benchmark of the user's as "name:folder"; default all; ``quick``: 6,000 rows made up, a few methods),
     ``threads`` of the batches (single queries have one), ``fresh`` measures anew what an earlier run has kept.
     A method that is not installed has a row that says so. O(minutes); every method runs in a process of its own.
     """
     if not all(isinstance(count, int) and 1 <= count <= MAX_THREADS for count in threads) or not threads:
         raise InputError("threads", got=repr(threads), expected=f"numbers from 1 to {MAX_THREADS}")
-    beds = ["quick"] if quick and not data else running.check_names(data, {**running.DATA, "quick": None}, "data")
-    if not quick and not data:
-        beds = list(running.DATA)
+    beds = running.check_data(data or (["quick"] if quick else None))
     names = running.check_names(methods or (QUICK_METHODS if quick else None), known_methods(), "methods")
     found = running.figures_of(beds, names, threads=threads, fresh=fresh, progress=progress)
     rows = tables.rows_of(found, running.OURS)

@@ -76,7 +76,7 @@ class Engine:
         plan = wanted.plan
         exact = queries.astype(np.float64)
         norms = np.sqrt((exact * exact).sum(axis=1))  # row by row: the same alone and in a batch
-        cells = plan not in (kernels.SCAN,)
+        cells = plan != kernels.SCAN
         products = np.empty((q, 0), np.float32)
         spun = np.empty((q, 0), np.float32)
         if cells or kernels.BITS in (plan, wanted.other):

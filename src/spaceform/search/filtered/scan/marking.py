@@ -5,6 +5,32 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from spaceform.search.filtered.scan.kernels import _ones
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def count(words):  # type: ignore[no-untyped-def]  # compiled
+    """Return the number of rows in a set; O(n / 64)."""
+    total = 0
+    for word in words:
+        total += _ones(word)
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def extent(X):  # type: ignore[no-untyped-def]
+    """Return the largest size of a coordinate (infinite if one is no number) and the smallest norm; O(n d)."""
+    largest, smallest = 0.0, np.inf
+    for i in range(X.shape[0]):
+        total = 0.0
+        for j in range(X.shape[1]):
+            value = np.float64(X[i, j])
+            total += value * value
+            largest = max(largest, abs(value))
+        if not np.isfinite(total):
+            return np.inf, 0.0
+        smallest = min(smallest, total)
+    return largest, np.sqrt(smallest)
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def mark(rows, n):  # type: ignore[no-untyped-def]  # compiled

@@ -35,7 +35,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Kind and selectivity, as in "R 0.2%"."""
-        return f"{self.kind} {100 * self.share:g}%"
+        return self.kind if np.isnan(self.share) else f"{self.kind} {100 * self.share:g}%"
 
 
 class Drawer:

@@ -22,7 +22,7 @@ from spaceform.workflows.benching.searching.method import Method, Setting
 RECALL = 0.95
 """The mean recall that a setting must reach on the queries to tune with."""
 
-TUNING, MEASURING = 0.25, 0.6
+TUNING, MEASURING = 0.12, 0.3
 """Seconds after which a setting is tuned enough, and a pass of measurements over a cell is long enough."""
 
 _LEAST = 12

@@ -20,7 +20,7 @@ import spaceform.search
 from spaceform.data.fetching.cache import cache_folder
 from spaceform.errors import InputError
 from spaceform.types import IntArray, Progress, no_progress
-from spaceform.workflows.benching.searching.beds import BEDS, Bed, make
+from spaceform.workflows.benching.searching.beds import BEDS, FOLDERS, OTHERS, Bed, make
 from spaceform.workflows.benching.searching.masks import Masks
 from spaceform.workflows.benching.searching.measuring import measure, truths
 from spaceform.workflows.benching.searching.method import Method
@@ -57,10 +57,12 @@ def figures_of(
             if len(bed.X) > known[name].largest:
                 rows[name] = {"note": f"not run on more than {known[name].largest:,} rows"}
                 continue
-            path = folder / f"{bed_name}-{known[name].__name__.lower()}-{_key(bed, known[name], threads)}.json"
+            path = folder / f"{bed_name.partition(':')[0]}-{known[name].__name__.lower()}-{_key(bed, known[name], threads)}.json"
             if fresh or not path.is_file():
-                _child(bed_name, name, threads, path)
-            rows[name] = json.loads(path.read_text(encoding="utf-8"))
+                path.unlink(missing_ok=True)
+                rows[name] = _child(bed_name, name, threads, path)
+            else:
+                rows[name] = json.loads(path.read_text(encoding="utf-8"))
     progress("filtered search", 1, 1)
     return found
 
@@ -110,12 +112,13 @@ def _write(path: Path, figures: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> None:
+def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> dict[str, Any]:
+    """Measure in a process of its own; one that fails has a note for figures, and is tried again by the next run."""
     code = (
         "from spaceform.workflows.benching.searching.running import run_one; "
         f"run_one({bed!r}, {method!r}, {tuple(threads)!r}, {str(path)!r})"
     )
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(max(threads)))}
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(max(threads))), "RUST_LOG": "error"}
     try:
         done = subprocess.run(  # noqa: S603 - our own code
             [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=SECONDS,
@@ -123,13 +126,12 @@ def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> None:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         _write(path, {"note": f"stopped after {SECONDS} s"})
-        return
+        return {"note": f"stopped after {SECONDS} s"}
     if done.returncode or not path.is_file():
-        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        raise InputError(
-            "methods", got=f"{method} on {bed}: {(lines or ['it died without a word'])[-1][:300]}",
-            expected="a method that runs", remedy="leave it out with --methods, or repair its installation",
-        )  # fmt: skip
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip(" ^~")]
+        return {"note": f"failed: {(lines or ['it died without a word'])[-1].strip()[:300]}"}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def _key(bed: Bed, method: type[Method], threads: Sequence[int]) -> str:
@@ -160,7 +162,7 @@ def _digest(bed: Bed) -> str:
 
 
 def _truth_path(bed: Bed, folder: Path) -> Path:
-    return folder / f"truth-{bed.name}-{_digest(bed)}.npz"
+    return folder / f"truth-{bed.name.partition(':')[0]}-{_digest(bed)}.npz"
 
 
 def check_names(given: Sequence[str] | None, known: Mapping[str, Any], what: str) -> list[str]:
@@ -171,5 +173,9 @@ def check_names(given: Sequence[str] | None, known: Mapping[str, Any], what: str
     return list(given or known)
 
 
-DATA = BEDS
-"""The data sets by name."""
+def check_data(given: Sequence[str] | None) -> list[str]:
+    """Return the data sets that were given, or those of the full run; a folder's are "name:folder"."""
+    named = [name for name in given or () if ":" not in name]
+    check_names(named, {**BEDS, **OTHERS}, "data")
+    check_names([name.partition(":")[0] for name in given or () if ":" in name], FOLDERS, "data")
+    return list(given or BEDS)

@@ -115,11 +115,12 @@ class Lance(_OnDisk):
 
 
 class Milvus(_OnDisk):
-    """milvus-lite."""
+    """milvus-lite; it takes 0.4 s per query already on 6,000 rows."""
 
     name = "milvus-lite"
     package = "milvus_lite"
-    grid = tuple({"nprobe": probes} for probes in (8, 32, 128))
+    largest = 10_000
+    grid = ({"nprobe": 32},)
 
     def fit(self, X: NDArray[np.float32], columns: Mapping[str, Any]) -> None:
         """Insert rows with typed fields, and index the vectors."""
