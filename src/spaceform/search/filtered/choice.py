@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """``told (q, 2)``: the plan of each query, and seconds predicted for the cells; ``possible`` those of the others."""
+    """``told (q, 2)``: plan of each query, and seconds predicted for the cells; ``possible``: those of the others."""
 
     told: FloatArray
     possible: dict[str, float]
@@ -58,7 +58,11 @@ def answer(
     """
     width = max(1, min(k, matches.count))
     if not matches.inside:
-        found = Found(np.full((len(queries), width), -np.inf), np.full((len(queries), width), -1), np.zeros((len(queries), 2), np.int64))  # noqa: E501
+        found = Found(
+            np.full((len(queries), width), -np.inf),
+            np.full((len(queries), width), -1),
+            np.zeros((len(queries), 2), np.int64),
+        )
         told = np.full((len(queries), 2), np.inf)
         told[:, 0] = PLANS["S"]
         possible = {"S": 0.0}

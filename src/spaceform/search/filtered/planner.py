@@ -12,7 +12,6 @@ from time import thread_time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words

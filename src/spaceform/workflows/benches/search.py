@@ -30,7 +30,8 @@ def run(
 ) -> list[dict[str, Any]]:
     """Return a row per data set, cell and method, and a row per data set that sums up.
 
-    Parameters: ``data`` and ``methods`` by name (a benchmark of the user's as "name:folder"; default all; ``quick``: 6,000 rows made up, a few methods),
+    Parameters: ``data`` and ``methods`` by name (a benchmark of the user's as "name:folder"; default all;
+    ``quick``: 6,000 rows made up, a few methods),
     ``threads`` of the batches (single queries have one), ``fresh`` measures anew what an earlier run has kept.
     A method that is not installed has a row that says so. O(minutes); every method runs in a process of its own.
     """

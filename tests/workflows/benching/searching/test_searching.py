@@ -131,7 +131,9 @@ def test_ours_answers_every_cell(bed):
     ours.threads(2)
     masks = Masks(COLUMNS, N)
     for cell in bed.cells:
-        found = [ours.query(q[None], 10, where, {"recall": 1.0})[0] for q, where in zip(bed.queries, cell.where, strict=True)]
+        found = [
+            ours.query(q[None], 10, where, {"recall": 1.0})[0] for q, where in zip(bed.queries, cell.where, strict=True)
+        ]
         assert measuring.recalls(found, measuring.truths(bed, masks, cell)).min() == 1
     assert ours.bytes_held() > bed.X.nbytes
 
@@ -204,7 +206,9 @@ def test_a_published_benchmark_becomes_a_bed():
 
     X = np.random.default_rng(0).integers(0, 255, (300, 4)).astype(np.uint8) + 1
     asked = [[("year", "between", (1, 2)), ("tags", "contains", "t1")], [("year", "=", 2)]] * 80
-    task = SearchTask("t", X, {"year": np.arange(300) % 4, "tags": [("t1",)] * 300}, X[:160], asked, np.zeros((160, 1), int))
+    task = SearchTask(
+        "t", X, {"year": np.arange(300) % 4, "tags": [("t1",)] * 300}, X[:160], asked, np.zeros((160, 1), int)
+    )
     made = beds.from_task("yfcc-10M:folder", task)
     assert str(made.cells[0].where[0]) == "year BETWEEN 1 AND 2 AND tags CONTAINS 't1'"
     assert made.cells[0].name == "yfcc-10M"

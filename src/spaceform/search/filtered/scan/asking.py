@@ -130,15 +130,17 @@ def _quarter(turned, planes):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def ask(metric, wanted, words, counts, base, layout, asked, first, last, scores, ids, seen, told):  # type: ignore[no-untyped-def]
+def ask(metric, wanted, words, counts, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
     """Answer queries ``first`` to ``last`` as `kernels.search` does.
 
     ``wanted`` holds the plan to run, or -1 to choose between cells and ``other`` (-1: run nothing then); the seconds
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
-    opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query, and the measured
-    costs of the cells by matches. ``asked`` holds queries, norms, products with the centroids, and rotated queries. ``told (q, 2)`` becomes
-    the plan that ran and the seconds predicted for the cells.
+    opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query, and the
+    measured costs of the cells by matches. ``asked`` holds queries, norms, products with the centroids, and rotated
+    queries. ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds
+    predicted for the cells.
     """
+    scores, ids, seen, told = outputs
     forced, other, other_seconds, near, far, density, everything, share, bit_share, at, seconds = wanted
     queries, norms, products, turned = asked
     n_cells, d = products.shape[1], queries.shape[1]

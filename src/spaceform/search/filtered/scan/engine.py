@@ -99,7 +99,7 @@ class Engine:
         def part(bounds: tuple[int, int]) -> None:
             first, last = bounds
             asked = (queries, norms, products, spun)
-            run(metric, numbers, words, counts, base, layout, asked, first, last, *found, told)
+            run(metric, numbers, words, counts, base, layout, asked, first, last, (*found, told))
 
         if self.threads == 1 or q == 1:
             part((0, q))

@@ -32,6 +32,7 @@ def extent(X):  # type: ignore[no-untyped-def]
         smallest = min(smallest, total)
     return largest, np.sqrt(smallest)
 
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def mark(rows, n):  # type: ignore[no-untyped-def]  # compiled
     """Return the words of a set of ``n`` rows that holds ``rows``; O(rows + n / 64)."""

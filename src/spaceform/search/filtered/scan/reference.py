@@ -60,7 +60,8 @@ def search(*arguments: Any) -> None:
 
 def ask(*arguments: Any) -> None:
     """Do what `asking.ask` does, given what it is given, in its order."""
-    metric, wanted, words, counts, base, layout, asked, first, last, scores, ids, seen, told = arguments
+    metric, wanted, words, counts, base, layout, asked, first, last, outputs = arguments
+    scores, ids, seen, told = outputs
     forced, other, other_seconds, near, far, density, everything, share, bit_share, at, seconds = wanted
     queries, norms, products, turned = asked
     name = METRICS[metric]
@@ -72,7 +73,9 @@ def ask(*arguments: Any) -> None:
             if plan == -1 or (plan == CELLS and near != far):
                 local = float(local_density(centred.reach[0], counts, layout.starts))
             if plan == -1:
-                cells = min(everything, float(np.interp(local * len(layout.error), at, seconds))) if local else everything
+                cells = (
+                    min(everything, float(np.interp(local * len(layout.error), at, seconds))) if local else everything
+                )
                 told[i, 1] = cells
                 plan = CELLS if cells < other_seconds else other
             if plan == CELLS and local < density:

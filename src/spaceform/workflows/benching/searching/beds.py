@@ -35,7 +35,7 @@ _NOUNS, _NOUN_QUERIES, _TOKENS = 50_000, 2_000, 32
 
 @dataclass(frozen=True, eq=False)
 class Bed:
-    """Unit vectors ``X (n, d)``, ``columns`` of length n, ``queries`` (TUNED + MEASURED, d), and ``cells`` of filters."""
+    """Unit vectors ``X (n, d)``, ``columns`` of length n, ``queries`` (TUNED + MEASURED, d), ``cells`` of filters."""
 
     name: str
     X: NDArray[np.float32]

@@ -47,9 +47,7 @@ class Drawer:
         self._rows: dict[str, dict[str, IntArray]] = {}
         self._sorted: dict[str, FloatArray] = {}
 
-    def cells(
-        self, n_queries: int, *, equal: Sequence[str], ranges: Sequence[str], sets: Sequence[str]
-    ) -> list[Cell]:
+    def cells(self, n_queries: int, *, equal: Sequence[str], ranges: Sequence[str], sets: Sequence[str]) -> list[Cell]:
         """Return the cells for which the data have values: EM, R, EMIS and C at every selectivity."""
         makers: dict[str, Callable[[float], Drawn | None]] = {
             "EM": lambda share: self._category(equal, share, n_queries, lambda c, v: F(c) == v),
@@ -91,9 +89,7 @@ class Drawer:
         names = [columns[i] for i in self._generator.integers(len(columns), size=n_queries)]
         return [self._window(name, self._ordered(name), round(share * self._n)) for name in names]
 
-    def _conjunction(
-        self, equal: Sequence[str], ranges: Sequence[str], share: float, n_queries: int
-    ) -> Drawn | None:
+    def _conjunction(self, equal: Sequence[str], ranges: Sequence[str], share: float, n_queries: int) -> Drawn | None:
         found = self._near(equal, share * 1.02, max(0.6, share * 20))
         if not found:
             return None

@@ -71,9 +71,7 @@ def measure(
     return figures
 
 
-def _cell(
-    method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, threads: Sequence[int]
-) -> dict[str, Any]:
+def _cell(method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, threads: Sequence[int]) -> dict[str, Any]:
     method.threads(1)
     tuned = range(TUNED)
     curve = []
@@ -105,9 +103,7 @@ def recalls(found: Sequence[IntArray], truth: Sequence[IntArray]) -> NDArray[np.
     return np.array([np.isin(true, got).mean() if len(true) else 1.0 for got, true in pairs])
 
 
-def _single(
-    method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, setting: Setting
-) -> dict[str, Any]:
+def _single(method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, setting: Setting) -> dict[str, Any]:
     """Ask query by query, each with its own filter, in three passes; the fastest time of each query counts."""
     rows = range(TUNED, len(bed.queries))
     passes, answers = [], []

@@ -57,7 +57,10 @@ def figures_of(
             if len(bed.X) > known[name].largest:
                 rows[name] = {"note": f"not run on more than {known[name].largest:,} rows"}
                 continue
-            path = folder / f"{bed_name.partition(':')[0]}-{known[name].__name__.lower()}-{_key(bed, known[name], threads)}.json"
+            path = (
+                folder
+                / f"{bed_name.partition(':')[0]}-{known[name].__name__.lower()}-{_key(bed, known[name], threads)}.json"
+            )
             if fresh or not path.is_file():
                 path.unlink(missing_ok=True)
                 rows[name] = _child(bed_name, name, threads, path)
@@ -137,7 +140,16 @@ def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> dict[st
 def _key(bed: Bed, method: type[Method], threads: Sequence[int]) -> str:
     """Return what the figures depend on, as 12 hexadecimal digits."""
     version = _code() if not method.package else _version(method.package)
-    parts: list[Any] = [_RECIPE, _digest(bed), method.name, list(method.grid), version, list(threads), os.cpu_count(), platform.machine()]
+    parts: list[Any] = [
+        _RECIPE,
+        _digest(bed),
+        method.name,
+        list(method.grid),
+        version,
+        list(threads),
+        os.cpu_count(),
+        platform.machine(),
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -100,13 +100,19 @@ def test_files_that_are_cut_or_of_another_kind_are_refused(tmp_path):
     ragged = tmp_path / "a.ivecs"
     ragged.write_bytes(vecs([np.array([1, 2], "<i4"), np.array([], "<i4")]))
     np.testing.assert_array_equal(read_lists(ragged), [[1, 2], [-1, -1]])
-    ragged.write_bytes(vecs([np.array([1, 2, 3], "<i4"), np.array([1], "<i4"), np.array([], "<i4"), np.array([], "<i4")]))
+    ragged.write_bytes(
+        vecs([np.array([1, 2, 3], "<i4"), np.array([1], "<i4"), np.array([], "<i4"), np.array([], "<i4")])
+    )
     with pytest.raises(InputError, match="several widths"):
         read_vecs(ragged)
     few = tmp_path / "b.bvecs"
     few.write_bytes(vecs([np.array([1, 2, 3], np.uint8)] * 2))
     np.testing.assert_array_equal(read_vecs(few), [[1, 2, 3], [1, 2, 3]])
-    for name, content in {"c.u8bin": b"1234567", "d.u8bin": binary(np.ones((2, 2), np.uint8))[:-1], "e.txt": b""}.items():
+    for name, content in {
+        "c.u8bin": b"1234567",
+        "d.u8bin": binary(np.ones((2, 2), np.uint8))[:-1],
+        "e.txt": b"",
+    }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError):
             read_bin(tmp_path / name)

@@ -74,7 +74,7 @@ def read_bin(path: PathLike) -> NDArray:
 
 
 def read_spmat(path: PathLike) -> csr_array:
-    """Return a .spmat file: rows, columns and entries as 64 bits, row starts (int64), columns (int32), values (float32).
+    """Return a .spmat file: rows, columns and entries as 64 bits, starts (int64), columns (int32), values (float32).
 
     Raises ``InputError`` for a file of another length than its head says, and starts or columns out of order or range.
     """

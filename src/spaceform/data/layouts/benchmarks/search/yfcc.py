@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def load_yfcc(root: PathLike, *, progress: Progress = no_progress) -> SearchTask
 
 def _tags(matrix: csr_array) -> list[tuple[str, ...]]:
     starts, numbers = matrix.indptr.tolist(), matrix.indices
-    pairs = zip(starts[:-1], starts[1:], strict=True)
+    pairs = itertools.pairwise(starts)
     return [tuple(f"t{tag}" for tag in numbers[start:stop].tolist()) for start, stop in pairs]
 
 

@@ -53,10 +53,10 @@ class Qdrant(_OnDisk):
             self._shard.update(q.UpdateOperation.create_field_index(name, kind))
         for start in range(0, len(X), _BLOCK):
             stop = min(start + _BLOCK, len(X))
-            payloads = (
-                {name: _plain(values[row]) for name, values in columns.items()} for row in range(start, stop)
-            )
-            points = [q.Point(row, X[row].tolist(), held) for row, held in zip(range(start, stop), payloads, strict=True)]
+            payloads = ({name: _plain(values[row]) for name, values in columns.items()} for row in range(start, stop))
+            points = [
+                q.Point(row, X[row].tolist(), held) for row, held in zip(range(start, stop), payloads, strict=True)
+            ]
             self._shard.update(q.UpdateOperation.upsert_points(points))
         self._shard.optimize()
 

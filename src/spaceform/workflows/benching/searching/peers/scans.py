@@ -57,7 +57,7 @@ class Duckdb(Method):
         """Make a table with a column of vectors."""
         self._base = import_module("duckdb").connect(":memory:", config={"threads": 1})
         self._base.register("given", arrow_table(X, columns))
-        self._base.execute(f"CREATE TABLE t AS SELECT * REPLACE (v::FLOAT[{X.shape[1]}] AS v) FROM given")
+        self._base.execute(f"CREATE TABLE t AS SELECT * REPLACE (v::FLOAT[{X.shape[1]}] AS v) FROM given")  # noqa: S608  a number
         self._base.unregister("given")
         self._width = X.shape[1]
 
