@@ -68,12 +68,13 @@ def answer(
         possible = {"S": 0.0}
     else:
         possible, wanted = _plan(state, matches, recall=recall, allowed=allowed)
-        run = {"words": matches.words, "recall": recall, "name": matches.list_name}
-        found, told = state.segment.scan(wanted, queries, width, **run)
+        words, name = matches.words, matches.list_name
+        found, told = state.segment.scan(wanted, queries, width, words=words, recall=recall, name=name)
         if wanted.other == NONE and wanted.plan == NONE:  # those for which a private list is better
             left = np.flatnonzero(told[:, 0] < 0)
             if len(left):
-                part, _ = state.segment.scan(_private(state, matches, recall), queries[left], width, **run)
+                private = _private(state, matches, recall)
+                part, _ = state.segment.scan(private, queries[left], width, words=words, recall=recall, name=name)
                 for whole, piece in zip(found, part, strict=True):
                     whole[left] = piece
                 told[left, 0] = PLANS["P"]

@@ -114,8 +114,8 @@ class ValueIndex:
             return bitmaps.empty(self.n)
         first, last = self._starts[low], self._starts[high]
         if _DENSE * (last - first) > self.n:
-            return mark_between(self._ranks, low, high)  # type: ignore[no-any-return]
-        return mark(self._rows[first:last], self.n)  # type: ignore[no-any-return]
+            return mark_between(self._ranks, low, high)
+        return mark(self._rows[first:last], self.n)
 
 
 class SetIndex:
@@ -153,7 +153,7 @@ class SetIndex:
         code = self._codes.get(text)
         if code is None:
             return bitmaps.empty(self.n)
-        return mark(self._rows[self._starts[code] : self._starts[code + 1]], self.n)  # type: ignore[no-any-return]
+        return mark(self._rows[self._starts[code] : self._starts[code + 1]], self.n)
 
 
 class NullIndex:

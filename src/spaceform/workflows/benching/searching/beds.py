@@ -182,7 +182,7 @@ def _packages(name: str, X: NDArray[np.float32], attributes: Mapping[str, Any]) 
     return _held_out(name, X, {column: attributes[column] for column in wanted}, asked)
 
 
-def _held_out(name: str, X: NDArray[np.float32], columns: Mapping[str, Any], asked: dict[str, Sequence[str]]) -> Bed:
+def _held_out(name: str, X: NDArray[np.float32], columns: Mapping[str, Any], asked: Mapping[str, Sequence[str]]) -> Bed:
     """Take queries out of the rows, and draw filters from the values of those that stay."""
     generator = np.random.default_rng(0)
     total = TUNED + MEASURED

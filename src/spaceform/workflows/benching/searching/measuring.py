@@ -106,7 +106,8 @@ def recalls(found: Sequence[IntArray], truth: Sequence[IntArray]) -> NDArray[np.
 def _single(method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, setting: Setting) -> dict[str, Any]:
     """Ask query by query, each with its own filter, in three passes; the fastest time of each query counts."""
     rows = range(TUNED, len(bed.queries))
-    passes, answers = [], []
+    passes: list[list[float]] = []
+    answers: list[IntArray] = []
     for _ in range(3):
         seconds, answers = _asked(method, bed, cell, rows, setting=setting, budget=MEASURING)
         passes.append(seconds)
