@@ -10,8 +10,8 @@ from spaceform import data
 from spaceform.data.catalog import _ENTRIES
 from spaceform.errors import InputError
 
-BUNDLED = {"digits", "dejavu"}
-"""Sets that come with a library this one stands on: nothing is fetched."""
+BUNDLED = {"digits", "dejavu", "debian"}
+"""Sets that come with a library this one stands on, or with the system: nothing is fetched."""
 
 
 @pytest.mark.parametrize(("name", "near"), [("emojis", "emoji"), ("mnist5k", "mnist-5k"), ("leter", "letter")])

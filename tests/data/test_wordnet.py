@@ -80,3 +80,25 @@ def test_the_older_release_comes_from_its_own_package(place, pack):
 
 def test_the_classes_are_the_26_noun_files():
     assert len(LEXICOGRAPHER_CLASSES) == len(set(LEXICOGRAPHER_CLASSES)) == 26
+
+
+def test_glosses_of_all_parts_of_speech_with_their_attributes(place, pack):
+    lines = {
+        "noun": "00000030 05 n 02 dog 0 living_thing 1 001 @ 00000020 n 0000 | it barks  ",
+        "verb": "00000010 29 v 01 breathe 0 000 01 + 02 00 | take in air",
+        "adj": "00000010 00 a 01 able(p) 0 000 | having means",
+        "adv": "00000010 02 r 01 well 0 000 | in a good way",
+    }
+    place(
+        "wordnet31", pack.tgz({f"package/dict/data.{p}": (LICENCE + line + "\n").encode() for p, line in lines.items()})
+    )
+    found = data.load("wordnet-glosses")
+    assert found.X.tolist()[0] == "dog, living thing: it barks"
+    assert found.X.tolist()[2] == "able: having means"
+    assert [found.classes[label] for label in found.y] == ["noun.animal", "verb.body", "adj.all", "adv.all"]
+    assert len(found.classes) == 45
+    assert found.attributes["part_of_speech"] == ["noun", "verb", "adj", "adv"]
+    assert found.attributes["words"][0] == ("dog", "living", "thing")
+    assert found.attributes["n_words"].tolist() == [2, 1, 1, 1]
+    assert found.attributes["n_pointers"].tolist() == [1, 0, 0, 0]
+    assert found.attributes["length"].tolist() == [8, 11, 12, 13]

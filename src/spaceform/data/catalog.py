@@ -119,6 +119,22 @@ _PACKAGED = (
         packages=("wordnet31",),
         licence="WordNet",
     ),
+    Entry(
+        name="wordnet-glosses",
+        home="wordnet:load_glosses",
+        rows=117_791,
+        what="all concepts as texts, 45 classes; part of speech, numbers and words to filter by",
+        packages=("wordnet31",),
+        licence="WordNet",
+    ),
+    Entry(
+        name="debian",
+        home="debian:load_debian",
+        rows=63_666,
+        what="packages as one line of text, 58 sections; sizes, debtags, dependencies to filter by; needs apt",
+        licence="the packages' own",
+        root="may",
+    ),
 )
 
 _BENCHMARKS = (

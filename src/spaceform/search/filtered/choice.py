@@ -1,4 +1,4 @@
-"""One filter, many queries: choose a plan for each, run the plans, and join what the tail adds."""
+"""One filter, many queries: what plans are expected to cost, the plan of each query, and what the tail adds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.matching import Matches
-from spaceform.search.filtered.planner import local_density
-from spaceform.search.filtered.scan import bitmaps
-from spaceform.search.filtered.scan.engine import Found
-from spaceform.search.filtered.scan.queries import prepare, with_cells
+from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
 from spaceform.search.filtered.state import State
 from spaceform.types import FloatArray
 
@@ -36,70 +33,94 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """The plan of each query, and the seconds predicted for every plan that could be taken, each ``(q,)``."""
+    """``told (q, 2)``: plan of each query, and seconds predicted for the cells; ``possible``: those of the others."""
 
-    plans: NDArray[np.str_]
-    predicted: dict[str, FloatArray]
+    told: FloatArray
+    possible: dict[str, float]
+
+    def of(self, query: int) -> tuple[str, dict[str, float]]:
+        """Return the name of a query's plan, and the seconds predicted for every plan that could be taken."""
+        code, cells = self.told[query]
+        name = NAMES[int(code)]
+        predicted = dict(self.possible)
+        if np.isfinite(cells) or name == "I":
+            predicted["I"] = float(cells)
+        return name, predicted
 
 
-def choose(
-    state: State, queries: NDArray[np.float32], matches: Matches, *, recall: float, allowed: Sequence[str]
-) -> Choice:
-    """Choose the cheapest of the ``allowed`` plans by measured costs.
+def answer(
+    state: State, queries: NDArray[np.float32], k: int, *, matches: Matches, recall: float, allowed: Sequence[str]
+) -> tuple[Choice, Found]:
+    """Answer by the cheapest of the ``allowed`` plans, by measured costs, and join what the tail adds.
 
     The cell plan is looked at closely, by counting the matches in the cells nearest to each query, only where it may
     win. With none of the allowed plans to be had (a private list that nobody prepared) it is S.
     """
-    segment, exact, q = state.segment, recall >= 1, len(queries)
-    costs = segment.costs
-    predicted = {"S": np.broadcast_to(costs.predict("S", matches.inside, exact=exact), q)}
-    if segment.layout.rotation.size:
-        predicted["B"] = np.broadcast_to(costs.predict("B", matches.inside, exact=exact), q)
-    if matches.list_name:
-        private = segment.lists[matches.list_name].costs
-        predicted["P"] = np.broadcast_to(private.predict("P", matches.inside, exact=exact), q)
-    possible = {name: times for name, times in predicted.items() if name in allowed}
-    best_so_far = min((float(times[0]) for times in possible.values()), default=np.inf)
-    if "I" in allowed and matches.inside and costs.cheapest_cells(exact=exact) < best_so_far:
-        asked = prepare(queries, segment.layout, segment.engine.metric, recall=recall)
-        asked = with_cells(asked, segment.layout, segment.engine.metric, gamma=costs.gamma(recall))
-        counts = bitmaps.counts_between(matches.words, segment.layout.starts, len(segment))
-        local = local_density(asked.reach, counts, np.diff(segment.layout.starts))
-        possible["I"] = costs.predict_cells(matches.inside, local, len(segment), exact=exact)
-    if not possible:
-        possible = {"S": predicted["S"]}
-    names = list(possible)
-    cheapest = np.argmin(np.stack([possible[name] for name in names]), axis=0)
-    return Choice(np.array(names)[cheapest], possible)
-
-
-def answer(
-    state: State, queries: NDArray[np.float32], k: int, *, matches: Matches, choice: Choice, recall: float
-) -> Found:
-    """Run the chosen plans in the segment, scan the tail, and return the best of both."""
-    q = len(queries)
     width = max(1, min(k, matches.count))
-    found = Found(np.full((q, width), -np.inf), np.full((q, width), -1), np.zeros((q, 2), np.int64))
-    if matches.inside:
-        for plan in np.unique(choice.plans).tolist():
-            rows = np.flatnonzero(choice.plans == plan)
-            part = state.segment.scan(
-                plan, queries[rows], width, words=matches.words, recall=recall, name=matches.list_name
-            )
-            for whole, piece in zip(found, part, strict=True):
-                whole[rows] = piece
+    if not matches.inside:
+        found = Found(
+            np.full((len(queries), width), -np.inf),
+            np.full((len(queries), width), -1),
+            np.zeros((len(queries), 2), np.int64),
+        )
+        told = np.full((len(queries), 2), np.inf)
+        told[:, 0] = PLANS["S"]
+        possible = {"S": 0.0}
+    else:
+        possible, wanted = _plan(state, matches, recall=recall, allowed=allowed)
+        words, name = matches.words, matches.list_name
+        found, told = state.segment.scan(wanted, queries, width, words=words, recall=recall, name=name)
+        if wanted.other == NONE and wanted.plan == NONE:  # those for which a private list is better
+            left = np.flatnonzero(told[:, 0] < 0)
+            if len(left):
+                private = _private(state, matches, recall)
+                part, _ = state.segment.scan(private, queries[left], width, words=words, recall=recall, name=name)
+                for whole, piece in zip(found, part, strict=True):
+                    whole[left] = piece
+                told[left, 0] = PLANS["P"]
     if state.tail is not None and matches.count > matches.inside:
         found = _joined(found, _scan_tail(state, queries, width, matches=matches, recall=recall))
-    return found
+    return Choice(told, possible), found
+
+
+def _plan(state: State, matches: Matches, *, recall: float, allowed: Sequence[str]) -> tuple[dict[str, float], Wanted]:
+    """Return the seconds predicted for plans that cost every query the same, and what to run."""
+    segment, exact, m = state.segment, recall >= 1, matches.inside
+    costs = segment.costs
+    possible: dict[str, float] = {}
+    if "S" in allowed:
+        possible["S"] = costs.predict("S", m, exact=exact)
+    if "B" in allowed and segment.layout.rotation.size:
+        possible["B"] = costs.predict("B", m, exact=exact)
+    if "P" in allowed and matches.list_name:
+        possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
+    best = min(possible, key=lambda name: possible[name], default="")
+    at, seconds = costs.curve("I", exact=exact)
+    if "I" in allowed and min(seconds) < possible.get(best, np.inf):
+        near, far = costs.gamma(recall), costs.gamma(recall, far=True)
+        everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
+        cells = Wanted(
+            NONE, NONE if best == "P" else PLANS[best or "I"], possible.get(best, np.inf), near, far,
+            m / len(segment), everything, np.array(at), np.array(seconds),
+        )  # fmt: skip
+        return possible, cells if best else cells._replace(plan=PLANS["I"])
+    if not best:
+        best, possible = "S", {"S": costs.predict("S", m, exact=exact)}
+    return possible, _private(state, matches, recall) if best == "P" else Wanted(PLANS[best])
+
+
+def _private(state: State, matches: Matches, recall: float) -> Wanted:
+    private = state.segment.lists[matches.list_name]
+    gamma = private.costs.gamma(recall, far=matches.inside < len(private.layout.where))
+    return Wanted(PLANS["P"], near=gamma, far=gamma)
 
 
 def _scan_tail(state: State, queries: NDArray[np.float32], k: int, *, matches: Matches, recall: float) -> Found:
     tail = state.tail
     assert tail is not None  # noqa: S101  the caller looked
-    counts = np.array([matches.count - matches.inside])
     return state.segment.engine.scan(
-        "S", queries, k, words=matches.later, counts=counts, base=tail.base, layout=tail.layout, recall=recall
-    )
+        Wanted(PLANS["S"]), queries, k, words=matches.later, base=tail.base, layout=tail.layout, recall=recall
+    )[0]
 
 
 def _joined(a: Found, b: Found) -> Found:

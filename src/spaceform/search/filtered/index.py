@@ -15,8 +15,8 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
-from spaceform.search.filtered.choice import Choice, Plan, answer, choose
-from spaceform.search.filtered.matching import Filter, Matcher, Matches, grouped
+from spaceform.search.filtered.choice import Choice, Plan, answer
+from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, Matches, grouped
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
@@ -43,7 +43,8 @@ class FilteredIndex:
     Parameters: ``metric`` "cosine", "euclidean" or "ip". ``recall`` in (0, 1]: mean share of the true neighbours to
     be found; at 1 bounds are strict and every plan gives the same answer, that of `exact_search` on the float32 rows.
     ``plans`` "auto" or letters of plans to choose from, such as "SI". ``threads`` over the queries of a batch.
-    ``compiled`` False runs the scans in NumPy: the same answers, slowly. ``random_state`` draws cells and rotation.
+    ``compiled`` False runs the scans in NumPy: the same answers, slowly. ``remembered``
+    filters keep their matches (n / 8 bytes each). ``random_state`` draws cells and rotation.
 
     Raises ``InputError`` for NaN, zero vectors under cosine, k < 1, filters that do not fit, ids given twice.
     Cost: fit O(n d sqrt(n)); query O(n / 64 + screened rows d); memory n (5 d + d / 8) bytes and the attributes.
@@ -56,15 +57,16 @@ class FilteredIndex:
 
     def __init__(
         self, *, metric: str = "cosine", recall: float = 0.95, plans: str = "auto", threads: int = 1,
-        compiled: bool = True, random_state: RandomState = 0,
+        compiled: bool = True, remembered: int = REMEMBERED, random_state: RandomState = 0,
     ) -> None:  # fmt: skip
         self.metric = metric
         self.recall = recall
         self.plans = plans
         self.threads = threads
         self.compiled = compiled
+        self.remembered = remembered
         self.random_state = random_state
-        self._matcher = Matcher()
+        self._matcher = Matcher(check_integer(remembered, "remembered", low=0))
         self._state: State | None = None
         self._store: Store | None = None
         self._read_only = False
@@ -131,9 +133,10 @@ class FilteredIndex:
         filtered = perf_counter() - begun
         choice, found = self._answered(state, asked[:1], k, matches=matches, recall=recall)
         took = perf_counter() - begun
-        predicted = {name: round(1e3 * float(times[0]), 4) for name, times in choice.predicted.items()}
+        name, seconds = choice.of(0)
+        predicted = {plan: round(1e3 * value, 4) for plan, value in seconds.items()}
         screened, scored = (int(value) for value in found.seen[0])
-        plan = Plan(str(choice.plans[0]), matches.count, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
+        plan = Plan(name, matches.count, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
         width = min(k, matches.count)
         return Nearest(found.ids[:, :width], found.closeness[:, :width]), plan
 
@@ -320,8 +323,7 @@ class FilteredIndex:
     def _answered(
         self, state: State, asked: NDArray[np.float32], k: int, *, matches: Matches, recall: float
     ) -> tuple[Choice, Found]:
-        choice = choose(state, asked, matches, recall=recall, allowed=self._allowed())
-        return choice, answer(state, asked, k, matches=matches, choice=choice, recall=recall)
+        return answer(state, asked, k, matches=matches, recall=recall, allowed=self._allowed())
 
     def _asked(self, queries: ArrayLike, recall: float | None) -> tuple[State, NDArray[np.float32], float]:
         state = self._fitted()
@@ -360,7 +362,7 @@ class FilteredIndex:
         seed = self.random_state if isinstance(self.random_state, int) else None
         return {
             "metric": self.metric, "recall": self.recall, "plans": self.plans, "threads": self.threads,
-            "compiled": self.compiled, "random_state": seed,
+            "compiled": self.compiled, "remembered": self.remembered, "random_state": seed,
         }  # fmt: skip
 
     def _changeable(self) -> State:

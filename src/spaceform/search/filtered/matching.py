@@ -13,13 +13,14 @@ import numpy as np
 from spaceform.errors import InputError
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.marking import count
 from spaceform.search.filtered.state import State
 from spaceform.search.filters import And, Constant, Expr, as_expression
 from spaceform.types import BoolArray, IntArray
 
 Filter: TypeAlias = str | Expr | BoolArray | IntArray | None
 
-_REMEMBERED = 256
+REMEMBERED = 256
 """Filters whose matches are kept: N / 8 bytes each."""
 
 
@@ -37,8 +38,9 @@ class Matches:
 class Matcher:
     """Evaluates filters, and remembers those last asked about the segment (which does not change)."""
 
-    def __init__(self) -> None:
-        """Remember nothing yet."""
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        """Remember nothing yet, and at most so many later."""
+        self._most = remembered
         self._known: OrderedDict[tuple[int, object], tuple[Expr, Words]] = OrderedDict()
         self._lock = Lock()
 
@@ -52,12 +54,19 @@ class Matcher:
         else:
             words, later = _of_array(where, state)
             name = ""
-        words, later = words & alive, later & later_alive
-        inside = bitmaps.count(words)
+        if state.has_dead:
+            words = words & alive
+        inside = count(words)
+        if state.tail is None:
+            return Matches(words, later, inside, inside, name)
+        later = later & later_alive
         return Matches(words, later, inside, inside + bitmaps.count(later), name)
 
     def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Words]:
         """Return the checked expression and the rows of the segment for which it is true, dead ones included."""
+        if not self._most:
+            checked = as_expression(where).check(state.segment.attributes.schema)
+            return checked, state.segment.attributes.passing(checked)
         key = (id(state.segment.attributes), where)
         with self._lock:
             if key in self._known:
@@ -68,7 +77,7 @@ class Matcher:
         found = checked, attributes.passing(checked)
         with self._lock:
             self._known[key] = found
-            while len(self._known) > _REMEMBERED:
+            while len(self._known) > self._most:
                 self._known.popitem(last=False)
         return found
 

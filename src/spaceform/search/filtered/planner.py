@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import platform
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.types import FloatArray, IntArray
+from spaceform.types import IntArray
 
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)
 """Selectivities at which plans are timed; between them times are interpolated in the number of matches."""
 
 GAMMAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of a cell's radius that are tried when the cell plan is calibrated; 1 is a bound."""
-
-LOCAL_CELLS = 16
-"""Cells nearest to a query whose matches tell how dense matches are around it."""
 
 Run = Callable[[str, Words, float], None]
 """Answers the held-out queries by a plan, among matches, at a recall."""
@@ -42,6 +40,9 @@ class Costs:
     seconds: Mapping[str, Sequence[float]]
     recalls: Sequence[float]
     recalls_far: Sequence[float]
+    _curves: dict[tuple[str, bool], tuple[list[float], list[float]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def gamma(self, recall: float, *, far: bool = False) -> float:
         """Return the smallest share of the radius that reached a recall half-way between the one asked for and 1."""
@@ -50,28 +51,28 @@ class Costs:
         aim, reached = (1 + recall) / 2, self.recalls_far if far else self.recalls
         return next((gamma for gamma, got in zip(GAMMAS, reached, strict=True) if got >= aim), 1.0)
 
-    def predict(self, plan: str, matches: float | FloatArray, *, exact: bool) -> FloatArray:
+    def predict(self, plan: str, matches: float, *, exact: bool) -> float:
         """Return the expected seconds of a query; infinite for a plan that was not measured."""
-        measured = self.seconds.get(plan, self.seconds.get(f"{plan} exact"))
-        if exact:
-            measured = self.seconds.get(f"{plan} exact")
-        if measured is None:
-            return np.full(np.shape(matches), np.inf)
-        return np.asarray(np.interp(matches, self.matches[::-1], measured[::-1]))
+        at, seconds = self.curve(plan, exact=exact)
+        if matches >= at[-1] or len(at) == 1:
+            return float(seconds[-1])
+        after = bisect_right(at, matches)  # of a handful: NumPy takes longer to begin
+        if not after:
+            return float(seconds[0])
+        share = (matches - at[after - 1]) / (at[after] - at[after - 1])
+        return float(seconds[after - 1] + share * (seconds[after] - seconds[after - 1]))
 
-    def predict_cells(self, matches: int, local: FloatArray, n: int, *, exact: bool) -> FloatArray:
-        """Return the expected seconds of the cell plan where ``local (q,)`` is the density of matches near a query.
-
-        Where matches are rarer around the query than overall (negative correlation) more cells are opened, at most
-        all of them.
-        """
-        everything = self.predict("S", matches, exact=exact) + self.predict("I", 0, exact=exact)
-        near = self.predict("I", local * n, exact=exact)
-        return np.where(local > 0, np.minimum(near, everything), everything)
-
-    def cheapest_cells(self, *, exact: bool) -> float:
-        """Return the least that the cell plan may cost."""
-        return float(self.predict("I", np.array(self.matches), exact=exact).min())
+    def curve(self, plan: str, *, exact: bool) -> tuple[list[float], list[float]]:
+        """Return the measured seconds by matches, ascending."""
+        key = plan, exact
+        if key not in self._curves:
+            measured = self.seconds.get(plan, self.seconds.get(f"{plan} exact"))
+            if exact:
+                measured = self.seconds.get(f"{plan} exact")
+            self._curves[key] = (
+                (list(self.matches)[::-1], list(measured)[::-1]) if measured is not None else ([0.0], [math.inf])
+            )
+        return self._curves[key]
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -110,19 +111,10 @@ def measure(
 def _best(run: Run, plan: str, words: Words, recall: float) -> float:
     times = []
     for _ in range(3):
-        begun = perf_counter()
+        begun = thread_time()
         run(plan, words, recall)
-        times.append(perf_counter() - begun)
+        times.append(thread_time() - begun)
     return min(times)
-
-
-def local_density(reach: FloatArray, counts: IntArray, sizes: IntArray) -> FloatArray:
-    """Return the share ``(q,)`` of rows that match in the cells nearest to each query; O(q n_cells)."""
-    if len(sizes) <= LOCAL_CELLS:
-        nearest: NDArray[np.int64] = np.broadcast_to(np.arange(len(sizes)), reach.shape)
-    else:
-        nearest = np.argpartition(-reach, LOCAL_CELLS, axis=1)[:, :LOCAL_CELLS]
-    return counts[nearest].sum(axis=1) / np.maximum(1, sizes[nearest].sum(axis=1))
 
 
 def recall_of(found: IntArray, truth: IntArray) -> float:

@@ -7,7 +7,9 @@ is true and those for which it is false; all others are unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,13 +17,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from spaceform.search.attributes import Kind, Schema
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filters import And, Constant, Contains, Expr, IsNull, Not, Or, Predicate
-from spaceform.types import IntArray
+from spaceform.search.filtered.scan.marking import mark, mark_between
+from spaceform.search.filters import And, Between, Comparison, Constant, Contains, Expr, IsNull, Not, Or, Predicate
+
+_DENSE = 12
+"""A range of more than one row in so many is marked by going through all ranks in order, not through its rows."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +55,67 @@ class ValueIndex:
         missing = codes < 0
         self.null = bitmaps.pack(missing)
         codes = np.where(missing, len(order), rank[np.maximum(codes, 0)] if len(order) else len(order))
+        self._ranks = codes.astype(np.int32)
         self._rows = np.argsort(codes, kind="stable").astype(np.int32)
         self._starts = np.searchsorted(codes[self._rows], np.arange(len(order) + 1))
+        self._ordered = self.values[name].combine_chunks()
+        kind = self._ordered.type
+        wide = kind in (pa.int64(), pa.float64())
+        self._numbers = self._ordered.to_numpy(zero_copy_only=False) if wide else None
+        self._kind = float if kind == pa.float64() else int
+        self._plain = pa.types.is_integer(kind) or pa.types.is_float64(kind) or pa.types.is_string(kind)
 
     def truth(self, condition: Predicate) -> Truth:
         """Return where a condition on this column holds."""
         if isinstance(condition, IsNull):
             return Truth(self.null, bitmaps.complement(self.null, self.n))
-        answers = condition.truth(self.values).combine_chunks()
-        passing = np.flatnonzero(answers.to_numpy(zero_copy_only=False))
-        yes = self._holding(passing)
+        yes = self.passing(condition)
         return Truth(yes, bitmaps.complement(yes | self.null, self.n))
 
-    def _holding(self, values: IntArray) -> Words:
-        """Return the rows that hold one of the values; the longer half is found by leaving out the other."""
-        sizes = np.diff(self._starts)
-        if 2 * sizes[values].sum() > self.n:
-            others = np.setdiff1d(np.arange(len(sizes)), values, assume_unique=True)
-            return bitmaps.complement(_scattered(self._rows, self._starts, others, n=self.n) | self.null, self.n)
-        return _scattered(self._rows, self._starts, values, n=self.n)
+    def passing(self, condition: Predicate) -> Words:
+        """Return the rows for which a condition on this column is true."""
+        if isinstance(condition, IsNull):
+            return self.null
+        between = self._between(condition) if self._plain else None
+        if between is not None:
+            return self._range(*between)
+        answers = condition.truth(self.values).combine_chunks()
+        holding = np.append(answers.fill_null(False).to_numpy(zero_copy_only=False), False)
+        found = np.flatnonzero(holding)
+        if not len(found) or found[-1] - found[0] + 1 == len(found):
+            return self._range(int(found[0]), int(found[-1]) + 1) if len(found) else bitmaps.empty(self.n)
+        return bitmaps.pack(holding[self._ranks])
+
+    def _between(self, condition: Predicate) -> tuple[int, int] | None:
+        """Return the first rank that passes and the one behind the last, where ranks that pass are neighbours."""
+        if isinstance(condition, Between):
+            return self._rank(condition.low.value, bisect_left), self._rank(condition.high.value, bisect_right)
+        if not isinstance(condition, Comparison) or condition.operator == "!=":
+            return None
+        operator, value = condition.operator, condition.value.value
+        low, high = 0, len(self._ordered)
+        if operator in ("=", ">", ">="):
+            low = self._rank(value, bisect_right if operator == ">" else bisect_left)
+        if operator in ("=", "<", "<="):
+            high = self._rank(value, bisect_left if operator == "<" else bisect_right)
+        return low, high
+
+    def _rank(self, value: Any, side: Callable[..., int]) -> int:
+        """Return how many values are below ``value`` (`bisect_left`), or not above it (`bisect_right`)."""
+        if self._numbers is not None and type(value) is self._kind:
+            with contextlib.suppress(OverflowError):  # an integer beyond 64 bits
+                exact = self._numbers.dtype.type(value)
+                return int(np.searchsorted(self._numbers, exact, "left" if side is bisect_left else "right"))
+        return side(range(len(self._ordered)), value, key=lambda place: self._ordered[place].as_py())
+
+    def _range(self, low: int, high: int) -> Words:
+        """Return the rows whose values have ranks from ``low`` to below ``high``."""
+        if low >= high:
+            return bitmaps.empty(self.n)
+        first, last = self._starts[low], self._starts[high]
+        if _DENSE * (last - first) > self.n:
+            return mark_between(self._ranks, low, high)
+        return mark(self._rows[first:last], self.n)
 
 
 class SetIndex:
@@ -92,15 +138,22 @@ class SetIndex:
         """Return where a condition on this column holds."""
         if isinstance(condition, IsNull):
             return Truth(self.null, bitmaps.complement(self.null, self.n))
+        yes = self.passing(condition)
+        return Truth(yes, bitmaps.complement(yes | self.null, self.n))
+
+    def passing(self, condition: Predicate) -> Words:
+        """Return the rows for which a condition on this column is true."""
+        if isinstance(condition, IsNull):
+            return self.null
         assert isinstance(condition, Contains)  # noqa: S101  check() lets nothing else through
         found = [self._holding(text) for text in condition.texts]
-        yes = reduce(np.bitwise_and if condition.every else np.bitwise_or, found)
-        return Truth(yes, bitmaps.complement(yes | self.null, self.n))
+        return reduce(np.bitwise_and if condition.every else np.bitwise_or, found)
 
     def _holding(self, text: str) -> Words:
         code = self._codes.get(text)
-        codes = np.array([] if code is None else [code], dtype=np.int64)
-        return _scattered(self._rows, self._starts, codes, n=self.n)
+        if code is None:
+            return bitmaps.empty(self.n)
+        return mark(self._rows[self._starts[code] : self._starts[code + 1]], self.n)
 
 
 class NullIndex:
@@ -115,6 +168,10 @@ class NullIndex:
         """Return where the column is null; ``check`` lets no other condition through."""
         return Truth(self.null, bitmaps.complement(self.null, self.n))
 
+    def passing(self, condition: Predicate) -> Words:
+        """Return where the column is null."""
+        return self.null
+
 
 class AttributeIndex:
     """The indexes of all columns of a table of n rows. Building takes O(n log n) per column, on its first use."""
@@ -126,7 +183,12 @@ class AttributeIndex:
         self._columns: dict[str, ValueIndex | SetIndex | NullIndex] = {}
 
     def passing(self, expression: Expr) -> Words:
-        """Return the rows for which a checked expression is true."""
+        """Return the rows for which a checked expression is true; what is false is not asked where nothing needs it."""
+        if isinstance(expression, Predicate):
+            return self._column(expression.column).passing(expression)
+        if isinstance(expression, And | Or):
+            join = np.bitwise_and if isinstance(expression, And) else np.bitwise_or
+            return reduce(join, map(self.passing, expression.parts))
         return self.truth(expression).yes
 
     def truth(self, expression: Expr) -> Truth:
@@ -159,13 +221,3 @@ class AttributeIndex:
                     column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
                 self._columns[name] = ValueIndex(name, column)
         return self._columns[name]
-
-
-def _scattered(rows: NDArray[np.integer[Any]], starts: IntArray, values: IntArray, *, n: int) -> Words:
-    """Return which of n rows are in the lists of ``values`` (ascending); neighbouring lists are one slice."""
-    if not len(values):
-        return bitmaps.empty(n)
-    if values[-1] - values[0] + 1 == len(values):
-        return bitmaps.scattered(rows[starts[values[0]] : starts[values[-1] + 1]], n)
-    pieces: Sequence[NDArray[np.integer[Any]]] = [rows[starts[v] : starts[v + 1]] for v in values.tolist()]
-    return bitmaps.scattered(np.concatenate(pieces), n)

@@ -10,15 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spaceform.search.filtered import planner
 from spaceform.search.filtered.calibration import calibrated
 from spaceform.search.filtered.planner import Costs
 from spaceform.search.filtered.postings import AttributeIndex
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.engine import Engine, Found
+from spaceform.search.filtered.scan.engine import PLANS, Engine, Found, Wanted
 from spaceform.search.filtered.scan.layout import Base, Layout, frozen, lay_out
-from spaceform.search.filtered.scan.queries import prepare, with_cells
 from spaceform.types import FloatArray, IntArray, Progress, no_progress
 
 
@@ -51,30 +49,11 @@ class Segment:
         return np.argsort(self.base.ids, kind="stable")
 
     def scan(
-        self, plan: str, queries: NDArray[np.float32], k: int, *, words: Words, recall: float, name: str = ""
-    ) -> Found:
-        """Answer queries by a plan among the matches ``words``; plan P goes through the list of the filter ``name``."""
-        layout, costs = self.layout, self.costs
-        if plan == "P":
-            layout, costs = self.lists[name].layout, self.lists[name].costs
-            counts = np.ones(layout.n_cells, np.int64)
-            gamma: float | FloatArray = costs.gamma(recall, far=bitmaps.count(words) < len(layout.where))
-        else:
-            counts = bitmaps.counts_between(words, layout.starts, len(self))
-            gamma = self._gammas(queries, counts, recall) if plan == "I" else 1.0
-        return self.engine.scan(
-            plan, queries, k, words=words, counts=counts, base=self.base, layout=layout, recall=recall, gamma=gamma
-        )
-
-    def _gammas(self, queries: NDArray[np.float32], counts: IntArray, recall: float) -> float | FloatArray:
-        """Return how far to look for each query: farther where matches are rare around it (negative correlation)."""
-        near, far = self.costs.gamma(recall), self.costs.gamma(recall, far=True)
-        if near == far:
-            return near
-        asked = prepare(queries, self.layout, self.engine.metric, recall=recall)
-        reach = with_cells(asked, self.layout, self.engine.metric, gamma=near).reach
-        local = planner.local_density(reach, counts, np.diff(self.layout.starts))
-        return np.where(local < counts.sum() / len(self), far, near)
+        self, wanted: Wanted, queries: NDArray[np.float32], k: int, *, words: Words, recall: float, name: str = ""
+    ) -> tuple[Found, FloatArray]:
+        """Answer queries among the matches ``words``; plan P goes through the list of the filter ``name``."""
+        layout = self.lists[name].layout if wanted.plan == PLANS["P"] else self.layout
+        return self.engine.scan(wanted, queries, k, words=words, base=self.base, layout=layout, recall=recall)
 
     def with_list(self, name: str, words: Words, *, recall: float, generator: np.random.Generator) -> Segment:
         """Give a filter with matches ``words`` a layout of its own, by which plan P finds its answers."""

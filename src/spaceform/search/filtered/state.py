@@ -57,6 +57,11 @@ class State:
         return bitmaps.pack(self.alive), bitmaps.pack(self.tail_alive)
 
     @cached_property
+    def has_dead(self) -> bool:
+        """Whether some row of the segment is dead."""
+        return not self.alive.all()
+
+    @cached_property
     def ids(self) -> IntArray:
         """The ids alive, ascending."""
         later = self.tail.base.ids[self.tail_alive] if self.tail else np.empty(0, np.int64)

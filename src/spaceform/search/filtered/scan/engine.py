@@ -1,4 +1,4 @@
-"""How scans run: prepare the queries, choose the kernels, share the queries among threads."""
+"""How scans run: choose the kernels, share the queries among threads."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import kernels, reference
+from spaceform.search.filtered.scan.asking import ask, cell_counts
 from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.codes import rotated
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
-from spaceform.search.filtered.scan.queries import prepare, with_bits, with_cells
+from spaceform.search.filtered.scan.queries import share_of, turned
 from spaceform.types import FloatArray, IntArray
 
 PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE}
 """S: all matches, by 8 bits. B: all, by 1 bit first. I: the most promising cells. P: those of a private list."""
+
+NAMES = {code: name for name, code in PLANS.items()}
+NONE = -1
+"""No plan: the choice is open, or nothing is to be run."""
+
+_ONE_CELL = np.ones(1, np.int64)
+_NOTHING = np.zeros(1)
 
 
 class Found(NamedTuple):
@@ -26,6 +35,25 @@ class Found(NamedTuple):
     closeness: FloatArray
     ids: IntArray
     seen: IntArray
+
+
+class Wanted(NamedTuple):
+    """What to run: a plan, or (`NONE`) the cells where they are expected to take less than ``other`` does.
+
+    ``near`` and ``far`` are shares of a cell's radius, the latter for queries around which matches are rarer than
+    ``density``. ``everything`` are the seconds of opening all cells with matches; ``at`` and ``seconds`` the costs of
+    the cell plan by matches, ascending.
+    """
+
+    plan: int
+    other: int = NONE
+    other_seconds: float = 0.0
+    near: float = 1.0
+    far: float = 1.0
+    density: float = 0.0
+    everything: float = 0.0
+    at: FloatArray = _NOTHING
+    seconds: FloatArray = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -37,24 +65,41 @@ class Engine:
     threads: int = 1
 
     def scan(
-        self, plan: str, queries: NDArray[np.float32], k: int, *, words: Words, counts: IntArray,
-        base: Base, layout: Layout, recall: float, gamma: float | FloatArray = 1.0,
-    ) -> Found:  # fmt: skip
-        """Answer queries by one plan; O(q d (n_cells + screened rows)) for plans that use cells."""
-        asked = prepare(queries, layout, self.metric, recall=recall)
-        if plan != "S":
-            asked = with_cells(asked, layout, self.metric, gamma=gamma)
-        if plan == "B":
-            asked = with_bits(asked, layout, self.metric, recall=recall)
-        q = len(queries)
+        self, wanted: Wanted, queries: NDArray[np.float32], k: int, *, words: Words, base: Base, layout: Layout,
+        recall: float,
+    ) -> tuple[Found, FloatArray]:  # fmt: skip
+        """Answer queries; return also ``(q, 2)``: the plan that each took, and the seconds predicted for the cells.
+
+        O(q d (n_cells + screened rows)) for plans that use cells.
+        """
+        q, d = queries.shape
+        plan = wanted.plan
+        exact = queries.astype(np.float64)
+        norms = np.sqrt((exact * exact).sum(axis=1))  # row by row: the same alone and in a batch
+        cells = plan != kernels.SCAN
+        products = np.empty((q, 0), np.float32)
+        spun = np.empty((q, 0), np.float32)
+        if cells or kernels.BITS in (plan, wanted.other):
+            direction = turned(exact, norms, layout, self.metric)
+            if cells:
+                products = direction.astype(np.float32) @ layout.centroids.T
+            if kernels.BITS in (plan, wanted.other):
+                spun = rotated(direction, layout.rotation)
+        if plan == kernels.PRIVATE:
+            counts: IntArray = np.ones(layout.n_cells, np.int64)
+        else:
+            counts = cell_counts(words, layout.starts) if cells else _ONE_CELL
         found = Found(np.full((q, k), -np.inf), np.full((q, k), -1), np.zeros((q, 2), np.int64))
-        outputs = (found.closeness, found.ids, found.seen)
-        search = kernels.search if self.compiled else reference.search
+        told = np.full((q, 2), np.inf)
+        shares = share_of(recall, d), share_of(recall, len(layout.rotation))
+        numbers = (*wanted[:7], *shares, wanted.at, wanted.seconds)
+        run = ask if self.compiled else reference.ask
         metric = METRICS.index(self.metric)
 
         def part(bounds: tuple[int, int]) -> None:
             first, last = bounds
-            search(PLANS[plan], metric, words, counts, base, layout, asked, first, last, *outputs)
+            asked = (queries, norms, products, spun)
+            run(metric, numbers, words, counts, base, layout, asked, first, last, (*found, told))
 
         if self.threads == 1 or q == 1:
             part((0, q))
@@ -62,4 +107,4 @@ class Engine:
             edges = np.linspace(0, q, min(self.threads, q) + 1).astype(int).tolist()
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(part, itertools.pairwise(edges)))
-        return found
+        return found, told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -49,8 +50,13 @@ def prepare(queries: NDArray[np.float32], layout: Layout, metric: str, *, recall
     At ``recall`` 1 bounds are those of Cauchy and Schwarz. Below, the error of a code is taken as random in direction,
     and a bound is exceeded with probability ``(1 - recall) / 4``.
     """
+    norms = np.sqrt((queries.astype(np.float64) ** 2).sum(axis=1))
+    return encode(queries, norms, layout, metric, share=share_of(recall, queries.shape[1]))
+
+
+def encode(queries: NDArray[np.float32], norms: FloatArray, layout: Layout, metric: str, *, share: float) -> Asked:
+    """Encode queries of known norms; ``share`` of an error may point along the query."""
     exact = queries.astype(np.float64)
-    norms = np.sqrt((exact * exact).sum(axis=1))  # row by row: the same alone and in a batch
     asked, start = _screening(exact, norms, layout, metric)
     weights = asked * layout.steps
     top = min(32_767, _TOP // (255 * exact.shape[1]))
@@ -64,7 +70,7 @@ def prepare(queries: NDArray[np.float32], layout: Layout, metric: str, *, recall
     pad += _rounding(size, layout)
     none, flat = np.empty((len(exact), 0)), np.zeros(len(exact))
     return Asked(
-        exact, norms, whole.astype(np.int16), scale, offset, size * _share(recall, exact.shape[1]), pad,
+        exact, norms, whole.astype(np.int16), scale, offset, size * share, pad,
         none, none, np.empty((len(exact), PLANES, 0), np.uint64), flat, flat, flat, flat,
     )  # fmt: skip
 
@@ -76,9 +82,17 @@ def with_cells(asked: Asked, layout: Layout, metric: str, *, gamma: float | Floa
     1 is a bound.
     O(q n_cells d).
     """
+    products = turned(asked.exact, asked.norms, layout, metric).astype(np.float32) @ layout.centroids.T
+    return with_products(asked, products, layout, metric, gamma=gamma)
+
+
+def with_products(
+    asked: Asked, products: NDArray[np.floating], layout: Layout, metric: str, *, gamma: float | FloatArray
+) -> Asked:
+    """Add the same from products of the queries with the centroids."""
     turned, start = _screening(asked.exact, asked.norms, layout, metric)
     share = np.broadcast_to(gamma, len(turned))[:, None]
-    products = (turned.astype(np.float32) @ layout.centroids.T).astype(np.float64)
+    products = products.astype(np.float64)
     size, centroid = _norm(turned), layout.lengths
     rough = 4 * (turned.shape[1] + 8) * float(np.finfo(np.float32).eps) * size[:, None] * centroid
     if metric == "euclidean":
@@ -91,13 +105,24 @@ def with_cells(asked: Asked, layout: Layout, metric: str, *, gamma: float | Floa
 
 def with_bits(asked: Asked, layout: Layout, metric: str, *, recall: float) -> Asked:
     """Add the queries in four bits per rotated coordinate; needs ``with_cells`` too. O(q d D)."""
-    turned = rotated(_screening(asked.exact, asked.norms, layout, metric)[0], layout.rotation).astype(np.float64)
+    spun = rotated(turned(asked.exact, asked.norms, layout, metric), layout.rotation)
+    return with_quarters(asked, spun, share=share_of(recall, spun.shape[1]))
+
+
+def with_quarters(asked: Asked, spun: NDArray[np.float32], *, share: float) -> Asked:
+    """Add the same from rotated queries; ``share`` of an error may point along the query."""
+    turned = spun.astype(np.float64)
     low = turned.min(axis=1)
     step = np.maximum((turned.max(axis=1) - low) / (2**PLANES - 1), 1e-300)
     levels = np.clip(np.rint((turned - low[:, None]) / step[:, None]), 0, 2**PLANES - 1).astype(np.uint8)
     planes = [np.packbits((levels >> b) & 1, axis=1, bitorder="little").view(np.uint64) for b in range(PLANES)]
-    doubt = _norm(turned) * _share(recall, turned.shape[1])
+    doubt = _norm(turned) * share
     return asked._replace(planes=np.stack(planes, axis=1), low=low, step=step, total=turned.sum(axis=1), doubt=doubt)
+
+
+def turned(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str) -> FloatArray:
+    """Return the queries that are multiplied with screened rows."""
+    return _screening(exact, norms, layout, metric)[0]
 
 
 def _screening(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str) -> tuple[FloatArray, FloatArray]:
@@ -110,7 +135,8 @@ def _screening(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str
     return exact, np.zeros(len(exact))
 
 
-def _share(recall: float, d: int) -> float:
+@lru_cache(maxsize=256)
+def share_of(recall: float, d: int) -> float:
     """Return how much of an error vector may point along the query."""
     if recall >= 1 or d < 8:
         return 1.0

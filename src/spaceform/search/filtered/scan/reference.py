@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.asking import NEAR
 from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE
-from spaceform.search.filtered.scan.layout import Base, Layout, lane_sum
-from spaceform.search.filtered.scan.queries import PLANES, Asked
+from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
+from spaceform.search.filtered.scan.queries import PLANES, Asked, encode, with_products, with_quarters
 from spaceform.types import FloatArray, IntArray
 
 
@@ -55,6 +56,44 @@ def search(*arguments: Any) -> None:
         found = sorted(best.heap, reverse=True)
         scores[i, : len(found)] = [closeness for closeness, _ in found]
         ids[i, : len(found)] = [-row for _, row in found]
+
+
+def ask(*arguments: Any) -> None:
+    """Do what `asking.ask` does, given what it is given, in its order."""
+    metric, wanted, words, counts, base, layout, asked, first, last, outputs = arguments
+    scores, ids, seen, told = outputs
+    forced, other, other_seconds, near, far, density, everything, share, bit_share, at, seconds = wanted
+    queries, norms, products, turned = asked
+    name = METRICS[metric]
+    for i in range(first, last):
+        plan, local, gamma = forced, 1.0, near
+        one = encode(queries[i : i + 1], norms[i : i + 1], layout, name, share=share)
+        if products.shape[1]:
+            centred = with_products(one, products[i : i + 1], layout, name, gamma=near)
+            if plan == -1 or (plan == CELLS and near != far):
+                local = float(local_density(centred.reach[0], counts, layout.starts))
+            if plan == -1:
+                cells = (
+                    min(everything, float(np.interp(local * len(layout.error), at, seconds))) if local else everything
+                )
+                told[i, 1] = cells
+                plan = CELLS if cells < other_seconds else other
+            if plan == CELLS and local < density:
+                gamma = far
+            one = with_products(one, products[i : i + 1], layout, name, gamma=gamma)
+        told[i, 0] = plan
+        if plan < 0:
+            continue
+        if plan == BITS:
+            one = with_quarters(one, turned[i : i + 1], share=bit_share)
+        part = scores[i : i + 1], ids[i : i + 1], seen[i : i + 1]
+        search(plan, metric, words, counts, base, layout, one, 0, 1, *part)
+
+
+def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> float:
+    """Return the share of rows that match in the cells of largest reach; ties go to the first."""
+    nearest = np.argsort(-reach, kind="stable")[:NEAR]
+    return float(counts[nearest].sum() / max(1, (starts[nearest + 1] - starts[nearest]).sum()))
 
 
 def _take(

@@ -1,0 +1,67 @@
+"""Rows that pass turned into bits, compiled: from a list of rows, or from the rank of each row's value."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from spaceform.search.filtered.scan.kernels import _ones
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def count(words):  # type: ignore[no-untyped-def]  # compiled
+    """Return the number of rows in a set; O(n / 64)."""
+    total = 0
+    for word in words:
+        total += _ones(word)
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def extent(X):  # type: ignore[no-untyped-def]
+    """Return the largest size of a coordinate (infinite if one is no number) and the smallest norm; O(n d)."""
+    largest, smallest = 0.0, np.inf
+    for i in range(X.shape[0]):
+        total = 0.0
+        for j in range(X.shape[1]):
+            value = np.float64(X[i, j])
+            total += value * value
+            largest = max(largest, abs(value))
+        if not np.isfinite(total):
+            return np.inf, 0.0
+        smallest = min(smallest, total)
+    return largest, np.sqrt(smallest)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def mark(rows, n):  # type: ignore[no-untyped-def]  # compiled
+    """Return the words of a set of ``n`` rows that holds ``rows``; O(rows + n / 64)."""
+    words = np.zeros((n + 63) // 64, np.uint64)
+    unit, mask = np.uint64(1), np.uint64(63)
+    for row in rows:
+        place = np.uint64(row)
+        words[place >> np.uint64(6)] |= unit << (place & mask)
+    return words
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def mark_between(ranks, low, high):  # type: ignore[no-untyped-def]
+    """Return the words of the rows with ``low <= rank < high``; O(n), in order of the memory."""
+    n = len(ranks)
+    words = np.zeros((n + 63) // 64, np.uint64)
+    width, least = np.uint32(high - low), np.int32(low)
+    flags = np.empty(64, np.uint8)
+    for w in range(n // 64):
+        for j in range(64):
+            flags[j] = np.uint32(ranks[64 * w + j] - least) < width
+        word = np.uint64(0)
+        for b in range(8):
+            byte = np.uint64(0)
+            for j in range(8):
+                byte |= np.uint64(flags[8 * b + j]) << np.uint64(j)
+            word |= byte << np.uint64(8 * b)
+        words[w] = word
+    for row in range(n - n % 64, n):
+        if np.uint32(ranks[row] - least) < width:
+            words[row // 64] |= np.uint64(1) << np.uint64(row % 64)
+    return words

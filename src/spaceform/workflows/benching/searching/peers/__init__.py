@@ -1,0 +1,26 @@
+"""The methods: ours, libraries that take ids or masks, engines with filters of their own, and plain scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+from spaceform.workflows.benching.searching.method import Method
+
+_HOMES = {
+    "ours": ("Ours",),
+    "scans": ("Brute", "Duckdb"),
+    "faiss": ("FaissFlat", "FaissIvf", "FaissHnsw"),
+    "graphs": ("Hnswlib", "HnswlibPost", "Usearch", "Voyager"),
+    "codes": ("RiiCodes", "Turbovec"),
+    "engines": ("Qdrant", "Lance", "Milvus"),
+}
+
+
+def methods() -> Mapping[str, type[Method]]:
+    """Return the methods by name; the peers themselves are imported when a method is built."""
+    found: dict[str, type[Method]] = {}
+    for home, classes in _HOMES.items():
+        module = import_module(f"{__name__}.{home}")
+        found |= {getattr(module, one).name: getattr(module, one) for one in classes}
+    return found

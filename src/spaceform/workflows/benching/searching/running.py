@@ -1,0 +1,193 @@
+"""The run: a process per method and data set, figures kept so that a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import spaceform.search
+from spaceform.data.fetching.cache import cache_folder
+from spaceform.errors import InputError
+from spaceform.types import IntArray, Progress, no_progress
+from spaceform.workflows.benching.searching.beds import BEDS, FOLDERS, OTHERS, Bed, make
+from spaceform.workflows.benching.searching.masks import Masks
+from spaceform.workflows.benching.searching.measuring import measure, truths
+from spaceform.workflows.benching.searching.method import Method
+from spaceform.workflows.benching.searching.peers import methods
+
+OURS = "spaceform"
+
+SECONDS = 420
+"""A method that takes longer on a data set, building included, is stopped."""
+
+_RECIPE = 1
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
+
+
+def figures_of(
+    data: Sequence[str], names: Sequence[str], *, threads: Sequence[int], fresh: bool, progress: Progress = no_progress
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the figures by data set and method; ``note`` stands for those of a method that has none.
+
+    Figures that an earlier run kept are taken as they are unless ``fresh``: those of the same rows, code, versions,
+    machine and numbers of threads.
+    """
+    known = methods()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for bed_name in data:
+        bed, folder = None, cache_folder("bench-search")
+        rows = found.setdefault(bed_name, {})
+        for place, name in enumerate(names):
+            progress(f"{bed_name}: {name}", place, len(names))
+            if not is_installed(known[name]):
+                rows[name] = {"note": "not installed"}
+                continue
+            bed = bed or prepared(bed_name, folder, progress)
+            if len(bed.X) > known[name].largest:
+                rows[name] = {"note": f"not run on more than {known[name].largest:,} rows"}
+                continue
+            path = (
+                folder
+                / f"{bed_name.partition(':')[0]}-{known[name].__name__.lower()}-{_key(bed, known[name], threads)}.json"
+            )
+            if fresh or not path.is_file():
+                path.unlink(missing_ok=True)
+                rows[name] = _child(bed_name, name, threads, path)
+            else:
+                rows[name] = json.loads(path.read_text(encoding="utf-8"))
+    progress("filtered search", 1, 1)
+    return found
+
+
+def is_installed(method: type[Method]) -> bool:
+    """Whether the package of a method can be imported."""
+    return not method.package or importlib.util.find_spec(method.package) is not None
+
+
+def prepared(name: str, folder: Path, progress: Progress = no_progress) -> Bed:
+    """Return a bed, with its true answers in a file of ``folder`` for the processes that measure."""
+    bed = make(name, progress)
+    path = _truth_path(bed, folder)
+    if not path.is_file():
+        masks = Masks(bed.columns, len(bed.X))
+        lists: list[IntArray] = []
+        for done, cell in enumerate(bed.cells):
+            progress(f"true answers of {name}", done, len(bed.cells))
+            lists += truths(bed, masks, cell)
+        sizes = np.array([len(one) for one in lists])
+        temporary = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(temporary, sizes=sizes, ids=np.concatenate(lists))
+        temporary.replace(path)
+    return bed
+
+
+def known_truths(bed: Bed, folder: Path) -> list[list[IntArray]]:
+    """Return the true answers, per cell and query."""
+    with np.load(_truth_path(bed, folder), allow_pickle=False) as stored:
+        lists = np.split(stored["ids"], np.cumsum(stored["sizes"])[:-1])
+    q = len(bed.queries)
+    return [lists[start : start + q] for start in range(0, len(lists), q)]
+
+
+def run_one(bed_name: str, method: str, threads: Sequence[int], path: str) -> None:
+    """Measure one method on one data set in this process, and write the figures."""
+    bed = make(bed_name)
+    figures = measure(
+        methods()[method](), bed, known_truths(bed, cache_folder("bench-search")), threads=threads
+    )  # fmt: skip
+    _write(Path(path), figures)
+
+
+def _write(path: Path, figures: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.partial")
+    temporary.write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> dict[str, Any]:
+    """Measure in a process of its own; one that fails has a note for figures, and is tried again by the next run."""
+    code = (
+        "from spaceform.workflows.benching.searching.running import run_one; "
+        f"run_one({bed!r}, {method!r}, {tuple(threads)!r}, {str(path)!r})"
+    )
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(max(threads))), "RUST_LOG": "error"}
+    try:
+        done = subprocess.run(  # noqa: S603 - our own code
+            [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=SECONDS,
+            check=False, env=environment,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        _write(path, {"note": f"stopped after {SECONDS} s"})
+        return {"note": f"stopped after {SECONDS} s"}
+    if done.returncode or not path.is_file():
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip(" ^~")]
+        return {"note": f"failed: {(lines or ['it died without a word'])[-1].strip()[:300]}"}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _key(bed: Bed, method: type[Method], threads: Sequence[int]) -> str:
+    """Return what the figures depend on, as 12 hexadecimal digits."""
+    version = _code() if not method.package else _version(method.package)
+    parts: list[Any] = [
+        _RECIPE,
+        _digest(bed),
+        method.name,
+        list(method.grid),
+        version,
+        list(threads),
+        os.cpu_count(),
+        platform.machine(),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _version(package: str) -> str:
+    for name in importlib.metadata.packages_distributions().get(package, []):
+        return f"{name} {importlib.metadata.version(name)}"
+    return package
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(spaceform.search.__path__[0]).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(bed: Bed) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(bed.X[:: max(1, len(bed.X) // 1_000)]).tobytes())
+    digest.update(f"{bed.X.shape}".encode() + bed.queries.tobytes())
+    digest.update("\n".join(str(where) for cell in bed.cells for where in cell.where).encode())
+    return digest.hexdigest()[:16]
+
+
+def _truth_path(bed: Bed, folder: Path) -> Path:
+    return folder / f"truth-{bed.name.partition(':')[0]}-{_digest(bed)}.npz"
+
+
+def check_names(given: Sequence[str] | None, known: Mapping[str, Any], what: str) -> list[str]:
+    """Return the names that were given, or all of them; raises ``InputError`` for one that is unknown."""
+    for name in given or ():
+        if name not in known:
+            raise InputError(what, got=repr(name), expected="one of " + ", ".join(map(repr, known)))
+    return list(given or known)
+
+
+def check_data(given: Sequence[str] | None) -> list[str]:
+    """Return the data sets that were given, or those of the full run; a folder's are "name:folder"."""
+    named = [name for name in given or () if ":" not in name]
+    check_names(named, {**BEDS, **OTHERS}, "data")
+    check_names([name.partition(":")[0] for name in given or () if ":" in name], FOLDERS, "data")
+    return list(given or BEDS)
