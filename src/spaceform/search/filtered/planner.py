@@ -65,12 +65,12 @@ class Costs:
     def predict_cells(self, matches: int, local: FloatArray, n: int, *, exact: bool) -> FloatArray:
         """Return the expected seconds of the cell plan where ``local (q,)`` is the density of matches near a query.
 
-        Where matches are rarer around the query than overall (negative correlation) more cells are opened, at most
-        all of them.
+        Where matches are half as dense around the query as overall, or less (negative correlation), all cells are
+        counted on: few matches were cheap when they were measured because there were no others to open cells for.
         """
         everything = self.predict("S", matches, exact=exact) + self.predict("I", 0, exact=exact)
         near = self.predict("I", local * n, exact=exact)
-        return np.where(local > 0, np.minimum(near, everything), everything)
+        return np.where(local >= max(matches / (2 * n), 1 / n), np.minimum(near, everything), everything)
 
     def cheapest_cells(self, *, exact: bool) -> float:
         """Return the least that the cell plan may cost."""

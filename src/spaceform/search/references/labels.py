@@ -117,7 +117,8 @@ class Labels:
             self._values[name] = pa.table({name: encoded.dictionary})
         return owners[numbers >= 0].astype(np.int64), numbers[numbers >= 0], len(encoded.dictionary)
 
-    def _found(self, condition: Predicate) -> IntArray:
+    def _found(self, condition: Expr) -> IntArray:
+        assert isinstance(condition, Predicate)  # noqa: S101  the callers looked
         values = self._values[condition.column]
         if isinstance(values, dict):
             assert isinstance(condition, Contains)  # noqa: S101  check() lets nothing else through
