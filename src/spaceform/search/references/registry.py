@@ -63,5 +63,7 @@ def references(metric: str = "cosine") -> Mapping[str, Reference]:
             lambda c: CapsIndex(columns=[c], metric=metric), ("equality",), (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
         ),
         "nhq": Reference(lambda c: NhqIndex(columns=[c], metric=metric), ("equality",), _LISTS, exact_filter=False),
-        "segment-tree": Reference(lambda c: SegmentTreeRangeIndex(column=c, metric=metric), ("range",), _LISTS),
+        "segment-tree": Reference(
+            lambda c: SegmentTreeRangeIndex(column=c, metric=metric), ("equality", "range"), _LISTS
+        ),
     }
