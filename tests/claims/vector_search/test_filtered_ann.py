@@ -15,7 +15,7 @@ from spaceform.search.references.filtering import PreFilterIndex
 
 @pytest.fixture(scope="module")
 def data():
-    return cells.load_rows({"data": "drawn", "rows": 1_500, "width": 8}, lambda *_, **__: None)
+    return cells.load_rows({"data": "drawn", "rows": 3_000, "width": 8}, lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")
