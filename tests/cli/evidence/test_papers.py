@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spaceform.cli.evidence import papers as verb
 from spaceform.cli.console import output
+from spaceform.cli.evidence import papers as verb
 from spaceform.errors import InputError
 from spaceform.papers import all_papers, claim_hash, load
 

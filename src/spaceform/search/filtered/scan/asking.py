@@ -138,7 +138,9 @@ def ask(metric, wanted, words, counts, base, layout, asked, first, last, outputs
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query, and the
     measured costs of the cells by matches. ``asked`` holds queries, norms, products with the centroids, and rotated
     queries. ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds
-    predicted for the cells.
+    predicted for the cells. Where matches are less than half as dense around a query as overall (negative
+    correlation), all cells are counted on: few matches were cheap when they were measured, because there were no
+    others to open cells for.
     """
     scores, ids, seen, told = outputs
     forced, other, other_seconds, near, far, density, everything, share, bit_share, at, seconds = wanted
@@ -168,7 +170,7 @@ def ask(metric, wanted, words, counts, base, layout, asked, first, last, outputs
                 local = local_density(reach, counts, layout.starts)
             if plan == -1:
                 cells = everything
-                if local > 0:
+                if local >= max(density / 2, 1 / n):
                     cells = min(everything, np.interp(local * n, at, seconds))
                 told[i, 1] = cells
                 plan = CELLS if cells < other_seconds else other

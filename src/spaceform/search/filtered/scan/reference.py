@@ -73,9 +73,9 @@ def ask(*arguments: Any) -> None:
             if plan == -1 or (plan == CELLS and near != far):
                 local = float(local_density(centred.reach[0], counts, layout.starts))
             if plan == -1:
-                cells = (
-                    min(everything, float(np.interp(local * len(layout.error), at, seconds))) if local else everything
-                )
+                n, cells = len(layout.error), everything
+                if local >= max(density / 2, 1 / n):
+                    cells = min(everything, float(np.interp(local * n, at, seconds)))
                 told[i, 1] = cells
                 plan = CELLS if cells < other_seconds else other
             if plan == CELLS and local < density:
