@@ -6,14 +6,13 @@ import pytest
 from spaceform.search.filtered.index import FilteredIndex
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_cells_are_not_believed_to_be_cheap_where_matches_are_rare_around_the_query_alone(compiled):
+def test_cells_are_not_believed_to_be_cheap_where_matches_are_rare_around_the_query_alone():
     rng = np.random.default_rng(0)
     blob = np.repeat([0, 1], 2_000)
     X = rng.normal(size=(4_000, 8)) + 20 * blob[:, None]
     rare = (blob == 1) | (rng.random(4_000) < 0.01)
     even = rng.random(4_000) < rare.mean()
-    index = FilteredIndex(metric="euclidean", compiled=compiled).fit(X, {"rare": rare, "even": even})
+    index = FilteredIndex(metric="euclidean").fit(X, {"rare": rare, "even": even})
     costs = index._state.segment.costs
 
     def predicted(name):

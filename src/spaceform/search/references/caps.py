@@ -53,7 +53,7 @@ class CapsIndex(AbstractReference):
         self._labels = Labels(self._attributes.table, self.columns)
         self._centroids = k_means(self._rows, min(count, n), generator)
         cluster, codes = assign(self._rows, self._centroids), self._labels.codes
-        order = []
+        order: list[IntArray] = []
         self._starts = np.zeros((len(self._centroids), depth + 2), np.int64)
         self._key = np.full((len(self._centroids), depth, 2), -1, np.int64)
         for cell in range(len(self._centroids)):

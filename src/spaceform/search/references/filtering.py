@@ -73,6 +73,7 @@ class PostFilterIndex(AbstractReference):
         answers = np.full((len(queries), k), -1)
         scored, left = np.zeros(len(queries), np.int64), np.arange(len(queries))
         wanted, width = min(k, int(mask.sum())), max(k, self.search_list)
+        found: NDArray[np.integer[Any]]
         while len(left) and wanted:
             if width > max(self.most * len(mask), k):
                 found, more = self._scan(queries[left], k, np.flatnonzero(mask))
