@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from spaceform.data.layouts.benchmarks.search import load_arxiv_fanns, load_yfcc
+from spaceform.data.layouts.benchmarks.search.arxiv import load_arxiv_fanns
 from spaceform.data.layouts.benchmarks.search.files import read_bin, read_lists, read_spmat, read_vecs
+from spaceform.data.layouts.benchmarks.search.yfcc import load_yfcc
 from spaceform.errors import InputError
 
 

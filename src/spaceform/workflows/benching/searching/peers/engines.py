@@ -91,16 +91,12 @@ class Lance(_OnDisk):
     def fit(self, X: NDArray[np.float32], columns: Mapping[str, Any]) -> None:
         """Write a table and index its columns."""
         self._table = import_module("lancedb").connect(str(self._folder)).create_table("t", arrow_table(X, columns))
-        config = import_module("lancedb.index")
+        index = import_module("lancedb.index")
         for name, values in columns.items():
-            if isinstance(values, np.ndarray) or isinstance(values[0], str):
-                self._table.create_scalar_index(name, index_type="BTREE")
-            else:
-                self._table.create_scalar_index(name, index_type="LABEL_LIST")
-        self._table.create_index(
-            metric="dot", vector_column_name="v", index_type="IVF_SQ" if hasattr(config, "IvfSq") else "IVF_PQ",
-            num_partitions=max(1, int(len(X) ** 0.5)),
-        )  # fmt: skip
+            single = isinstance(values, np.ndarray) or isinstance(values[0], str)
+            self._table.create_index(name, config=index.BTree() if single else index.LabelList())
+        lists = max(1, int(len(X) ** 0.5))
+        self._table.create_index("v", config=index.IvfSq(distance_type="dot", num_partitions=lists))
 
     def query(self, Q: NDArray[np.float32], k: int, where: Expr, setting: Setting) -> IntArray:
         """Ask one query after the other."""
@@ -109,7 +105,7 @@ class Lance(_OnDisk):
         def ask(row: NDArray[np.float32]) -> Any:
             search = self._table.search(row, vector_column_name="v").distance_type("dot")
             chosen = search.where(text, prefilter=True).nprobes(setting["nprobes"]).refine_factor(setting["refine"])
-            return chosen.limit(k).select(["id"]).to_arrow()["id"].to_numpy()
+            return chosen.limit(k).select(["id", "_distance"]).to_arrow()["id"].to_numpy()
 
         return padded(map(ask, Q), len(Q), k)
 
