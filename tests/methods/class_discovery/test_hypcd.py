@@ -105,7 +105,7 @@ def test_rows_are_named_by_features_not_by_points_of_the_ball():
     X, _, y = corners()
     model = gcd().fit(X, y)
     assert model.cluster_centers_.shape == (8, 8)
-    seed = model.model_.state_dict()["last.centers"]
+    seed = model.net_.state_dict()["last.centers"]
     np.testing.assert_array_equal(seed.numpy(), model.cluster_centers_)
     again = semi_supervised_kmeans(model.transform(X), read_partial(y, len(X)), 3, random_state=0)
     assert agreement(model.cluster_names_[again.labels], model.labels_) > 0.5
@@ -172,18 +172,18 @@ def test_probabilities_and_the_bias_of_the_released_code():
     chances = model.predict_proba(X)
     np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-5)
     np.testing.assert_array_equal(model.predict(X), model.cluster_names_[chances.argmax(1)])
-    assert model.model_.last.bias_curvature == 1.0
+    assert model.net_.last.bias_curvature == 1.0
     assert np.abs(chances - simgcd().fit(X, y).predict_proba(X)).max() > 1e-7
 
 
 def test_the_state_of_the_network_is_all_that_was_learned():
     X, _, y = corners()
     model = gcd().fit(X, y)
-    state = copy.deepcopy(model.model_.state_dict())
+    state = copy.deepcopy(model.net_.state_dict())
     with torch.no_grad():
-        for value in model.model_.parameters():
+        for value in model.net_.parameters():
             value.zero_()
-    model.model_.load_state_dict(state)
+    model.net_.load_state_dict(state)
     np.testing.assert_array_equal(model.predict(X), gcd().fit(X, y).predict(X))
 
 
