@@ -13,10 +13,11 @@ from contracts.cases import EstimatorCase, partial_labels
 from spaceform.clustering.partial import read_partial
 from spaceform.clustering.semi_supervised import semi_supervised_kmeans
 from spaceform.data.generators.tree import make_tree_classes
-from spaceform.errors import InputError
+from spaceform.errors import InputError, SpaceFormatError
 from spaceform.methods.class_discovery.hypcd import PRESETS, HypGCD, HypSimGCD, SemiSupervisedKMeans
 from spaceform.metrics.clustering import split_cluster_accuracy
 from spaceform.ops.assignment import agreement
+from spaceform.workflows.encoders import load_encoder
 
 SMALL = {"embedding_dim": 8, "epochs": 4, "batch_size": 32, "random_state": 0}
 CONTRACT_CASES = {
@@ -185,6 +186,39 @@ def test_the_state_of_the_network_is_all_that_was_learned():
             value.zero_()
     model.net_.load_state_dict(state)
     np.testing.assert_array_equal(model.predict(X), gcd().fit(X, y).predict(X))
+
+
+@BOTH
+def test_files_give_the_same_answers_and_are_found_by_their_kind(make, tmp_path):
+    X, _, y = corners()
+    model = make().fit(X, y)
+    model.save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    for again in (type(model).load(tmp_path), load_encoder(tmp_path)):
+        assert type(again) is type(model)
+        np.testing.assert_array_equal(again.cluster_names_, model.cluster_names_)
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+        np.testing.assert_array_equal(again.points(X), model.points(X))
+    with pytest.raises(SpaceFormatError):
+        (HypGCD if make is simgcd else HypSimGCD).load(tmp_path)
+
+
+@BOTH
+def test_a_killed_run_goes_on_to_the_same_end(make, tmp_path):
+    X, _, y = corners()
+
+    def killed(step, figures):
+        if step == 7:
+            raise KeyboardInterrupt
+        return ""
+
+    whole = make().fit(X, y)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, y, checkpoint=tmp_path, every=3, callbacks=[killed])
+    resumed = make().fit(X, y, checkpoint=tmp_path, every=3)
+    np.testing.assert_array_equal(resumed.encode(X), whole.encode(X))
+    np.testing.assert_array_equal(resumed.labels_, whole.labels_)
+    assert make().fit(X, y, callbacks=[lambda step, figures: "enough" * (step == 5)]).history_.steps[-1] == 5
 
 
 def test_one_matching_serves_old_and_new_rows():

@@ -19,7 +19,7 @@ from spaceform.checks import check_integer, check_real
 from spaceform.clustering.partial import PartialLabels, check_n_novel, read_partial
 from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.encoders.batches import device, in_blocks
-from spaceform.encoders.discovery.two_views import TwoViewBatches, TwoViews, Views
+from spaceform.encoders.discovery.views import TwoViewBatches, TwoViews, ViewFn
 from spaceform.encoders.plan import Plan
 from spaceform.losses.discovery.hybrid import HybridContrastiveLoss, Temperatures, linear_ramp
 from spaceform.nets.standardize import Standardize
@@ -85,7 +85,7 @@ class AbstractDiscoverer(ClusterMixin, AbstractEncoder):
         X: ArrayLike,
         y: ArrayLike | None = None,
         *,
-        views: Views | None = None,
+        views: ViewFn | None = None,
         checkpoint: PathLike | None = None,
         every: int = 50,
         callbacks: Sequence[Callback] = (),
@@ -166,7 +166,7 @@ class AbstractDiscoverer(ClusterMixin, AbstractEncoder):
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
         return nn.functional.normalize(self.net_.features(batch), dim=1)
 
-    def _plan_of(self, inputs: np.ndarray, partial: PartialLabels, views: Views | None) -> Plan:
+    def _plan_of(self, inputs: np.ndarray, partial: PartialLabels, views: ViewFn | None) -> Plan:
         """Make ``net_`` afresh and return how it is trained."""
         seed = self.random_state
         self.net_ = self._new_net(seed)

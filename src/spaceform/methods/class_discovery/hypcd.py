@@ -18,7 +18,7 @@ from spaceform.clustering.semi_supervised import SemiSupervisedKMeans, cluster_n
 from spaceform.encoders.abstract import NetMaker
 from spaceform.encoders.batches import device, in_blocks
 from spaceform.encoders.discovery.discoverer import AbstractDiscoverer, Centers
-from spaceform.encoders.discovery.two_views import TwoViews
+from spaceform.encoders.discovery.views import TwoViews
 from spaceform.errors import InputError
 from spaceform.heads.poincare import HypLinear, ToPoincare
 from spaceform.losses.discovery.hybrid import LABELLED_SHARE, HybridContrastiveLoss, Temperatures
