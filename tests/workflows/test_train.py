@@ -8,6 +8,7 @@ import pytest
 from spaceform.data.pictures import encode_png
 from spaceform.errors import InputError
 from spaceform.space import Space
+from spaceform.workflows.encoders import open_encoder
 from spaceform.workflows.train import train
 
 KINDS = {"cat": "animal", "dog": "animal", "owl": "animal", "fig": "food", "rye": "food", "oat": "food"}
@@ -126,16 +127,21 @@ def test_places_that_hold_no_space_are_refused(space, tmp_path):
         train("facenet", space, hierarchy=["kind"])
 
 
-def test_an_encoder_that_clusters_sees_the_rows_without_labels(tmp_path):
+@pytest.mark.parametrize(("method", "own"), [("crkd-ncd", {"n_heads": "1"}), ("hypcd", {"head": "[8, 4]"})])
+def test_an_encoder_that_clusters_sees_the_rows_without_labels(tmp_path, method, own):
     rng = np.random.default_rng(0)
     names = np.repeat(["cat", "dog", "owl", "fig"], 12)
     X = 6 * np.eye(4)[np.unique(names, return_inverse=True)[1]] + rng.normal(size=(48, 4))
     labels = [None if name in {"owl", "fig"} else str(name) for name in names]
     space = Space.create(X, attributes={"name": labels}, label="name")
-    options = {"n_novel": "2", "epochs": "2", "embedding_dim": "8", "n_heads": "1"}
-    result = train("crkd-ncd", space, options=options, out=tmp_path / "o")
-    assert result.columns == ("crkd_ncd_class",)
+    options = {"n_novel": "2", "epochs": "2", "embedding_dim": "8", **own}
+    result = train(method, space, options=options, out=tmp_path / "o")
+    assert result.columns == (f"{method.replace('-', '_')}_class",)
     assert (result.labelled, result.dim) == (24, 8)
-    found = Space.open(tmp_path / "o").column("crkd_ncd_class")
+    found = Space.open(tmp_path / "o").column(result.columns[0])
     np.testing.assert_array_equal(found[:24], names[:24])
-    assert set(found[24:]) <= {"cluster 0", "cluster 1"}
+    assert set(found[24:]) <= set(names[:24]) | {f"cluster {number}" for number in range(4)}
+    assert np.allclose(
+        open_encoder(tmp_path / "o").encode(space.vectors), Space.open(tmp_path / "o").vectors, atol=1e-6
+    )
+    assert not (tmp_path / "o" / "checkpoint").exists()

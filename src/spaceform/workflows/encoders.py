@@ -62,8 +62,9 @@ def _class_of(kind: str, record: Path) -> Any:
         return TextEncoder
     if kind in {MetricLearner.KIND, StudentClassifier.KIND}:
         return MetricLearner if kind == MetricLearner.KIND else StudentClassifier
-    if kind in {paper.slug for paper in papers.all_papers()}:
-        paper = papers.load(kind)
+    slug = str(kind).partition(":")[0]  # where a paper has several kinds, the others are slug:Class
+    if slug in {paper.slug for paper in papers.all_papers()}:
+        paper = papers.load(slug)
         module = importlib.import_module(f"spaceform.methods.{paper.purpose}.{paper.module}")
         own = [
             value for value in vars(module).values() if inspect.isclass(value) and issubclass(value, AbstractEncoder)

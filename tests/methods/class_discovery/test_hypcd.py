@@ -13,10 +13,11 @@ from contracts.cases import EstimatorCase, partial_labels
 from spaceform.clustering.partial import read_partial
 from spaceform.clustering.semi_supervised import semi_supervised_kmeans
 from spaceform.data.generators.tree import make_tree_classes
-from spaceform.errors import InputError
+from spaceform.errors import InputError, SpaceFormatError
 from spaceform.methods.class_discovery.hypcd import PRESETS, HypGCD, HypSimGCD, SemiSupervisedKMeans
 from spaceform.metrics.clustering import split_cluster_accuracy
 from spaceform.ops.assignment import agreement
+from spaceform.workflows.encoders import load_encoder
 
 SMALL = {"embedding_dim": 8, "epochs": 4, "batch_size": 32, "random_state": 0}
 CONTRACT_CASES = {
@@ -105,7 +106,7 @@ def test_rows_are_named_by_features_not_by_points_of_the_ball():
     X, _, y = corners()
     model = gcd().fit(X, y)
     assert model.cluster_centers_.shape == (8, 8)
-    seed = model.model_.state_dict()["last.centers"]
+    seed = model.net_.state_dict()["last.centers"]
     np.testing.assert_array_equal(seed.numpy(), model.cluster_centers_)
     again = semi_supervised_kmeans(model.transform(X), read_partial(y, len(X)), 3, random_state=0)
     assert agreement(model.cluster_names_[again.labels], model.labels_) > 0.5
@@ -172,19 +173,52 @@ def test_probabilities_and_the_bias_of_the_released_code():
     chances = model.predict_proba(X)
     np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-5)
     np.testing.assert_array_equal(model.predict(X), model.cluster_names_[chances.argmax(1)])
-    assert model.model_.last.bias_curvature == 1.0
+    assert model.net_.last.bias_curvature == 1.0
     assert np.abs(chances - simgcd().fit(X, y).predict_proba(X)).max() > 1e-7
 
 
 def test_the_state_of_the_network_is_all_that_was_learned():
     X, _, y = corners()
     model = gcd().fit(X, y)
-    state = copy.deepcopy(model.model_.state_dict())
+    state = copy.deepcopy(model.net_.state_dict())
     with torch.no_grad():
-        for value in model.model_.parameters():
+        for value in model.net_.parameters():
             value.zero_()
-    model.model_.load_state_dict(state)
+    model.net_.load_state_dict(state)
     np.testing.assert_array_equal(model.predict(X), gcd().fit(X, y).predict(X))
+
+
+@BOTH
+def test_files_give_the_same_answers_and_are_found_by_their_kind(make, tmp_path):
+    X, _, y = corners()
+    model = make().fit(X, y)
+    model.save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    for again in (type(model).load(tmp_path), load_encoder(tmp_path)):
+        assert type(again) is type(model)
+        np.testing.assert_array_equal(again.cluster_names_, model.cluster_names_)
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+        np.testing.assert_array_equal(again.points(X), model.points(X))
+    with pytest.raises(SpaceFormatError):
+        (HypGCD if make is simgcd else HypSimGCD).load(tmp_path)
+
+
+@BOTH
+def test_a_killed_run_goes_on_to_the_same_end(make, tmp_path):
+    X, _, y = corners()
+
+    def killed(step, figures):
+        if step == 7:
+            raise KeyboardInterrupt
+        return ""
+
+    whole = make().fit(X, y)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, y, checkpoint=tmp_path, every=3, callbacks=[killed])
+    resumed = make().fit(X, y, checkpoint=tmp_path, every=3)
+    np.testing.assert_array_equal(resumed.encode(X), whole.encode(X))
+    np.testing.assert_array_equal(resumed.labels_, whole.labels_)
+    assert make().fit(X, y, callbacks=[lambda step, figures: "enough" * (step == 5)]).history_.steps[-1] == 5
 
 
 def test_one_matching_serves_old_and_new_rows():

@@ -58,7 +58,7 @@ _SHARED: dict[str, Any] = {
     "embedding_dim": 64,
     "head": [128, 16],
     "net": None,
-    "epochs": {"tree": 30, "star": 30, "real": 15, "parametric": 15},
+    "epochs": {"tree": 60, "star": 60, "real": 15, "parametric": 60},
     "batch_size": 128,
     "learning_rate": 1e-3,
     "delta_rows": 300,

@@ -16,7 +16,7 @@ from spaceform.data.fetching.cache import remembered
 from spaceform.data.generators.tree import make_tree_classes
 from spaceform.data.layouts.benchmarks.hierarchies import read_superclasses
 from spaceform.data.protocols import CategoryDiscovery, draw_category_discovery
-from spaceform.encoders.discovery.two_views import Views
+from spaceform.encoders.discovery.views import ViewFn
 from spaceform.errors import InputError
 from spaceform.rng import derive_seed
 from spaceform.types import FloatArray, IntArray
@@ -36,7 +36,7 @@ class Task:
     X: np.ndarray
     y: IntArray
     split: CategoryDiscovery
-    views: Views | None
+    views: ViewFn | None
     distances: IntArray
     best: FloatArray | None = None
 

@@ -16,16 +16,16 @@ from spaceform.clustering.n_clusters import ClusterSweep, sweep_n_clusters
 from spaceform.clustering.partial import PartialLabels, check_n_novel
 from spaceform.clustering.semi_supervised import SemiSupervisedKMeans, cluster_names, semi_supervised_kmeans
 from spaceform.encoders.abstract import NetMaker
-from spaceform.encoders.batches import device
-from spaceform.encoders.discovery.discoverer import AbstractDiscoverer, Centers, DiscoveryNet
-from spaceform.encoders.discovery.two_views import TwoViews
+from spaceform.encoders.batches import device, in_blocks
+from spaceform.encoders.discovery.discoverer import AbstractDiscoverer, Centers
+from spaceform.encoders.discovery.views import TwoViews
 from spaceform.errors import InputError
 from spaceform.heads.poincare import HypLinear, ToPoincare
 from spaceform.losses.discovery.hybrid import LABELLED_SHARE, HybridContrastiveLoss, Temperatures
 from spaceform.losses.discovery.parametric import mean_entropy, self_distillation, teacher_temperature
 from spaceform.nets.mlp import mlp
 from spaceform.rng import derive_seed
-from spaceform.types import FloatArray, IntArray, RandomState
+from spaceform.types import FloatArray, IntArray
 
 __all__ = ["HybridContrastiveLoss", "HypGCD", "HypLinear", "HypSimGCD", "SemiSupervisedKMeans", "ToPoincare"]
 
@@ -67,14 +67,14 @@ class HypGCD(AbstractDiscoverer):
     net : backbone, a name of :func:`spaceform.nets.named.named_net`, or a function of input shape and width.
     epochs, batch_size, learning_rate : of Adam, falling by a cosine. The paper trains the last block of a pretrained
         ViT by SGD at 0.1 instead.
-    random_state : seed.
+    random_state : non-negative integer.
 
     Attributes
     ----------
     classes_ : (C,) known labels. cluster_names_ : (K,) they, then new numbers from ``max(classes_) + 1`` on.
     labels_ : (n,) one of ``cluster_names_`` per row; labelled rows keep their label.
     cluster_centers_ : (K, embedding_dim). inertia_ : of k-means. sweep_ : ClusterSweep behind ``n_novel=None``.
-    model_ : the network, in evaluation mode, with the centres. history_ : History of the training.
+    net_ : the network, in evaluation mode, with the centres. history_ : History of the training.
 
     Raises
     ------
@@ -97,6 +97,8 @@ class HypGCD(AbstractDiscoverer):
     (array([0, 1, 2, 3]), (80, 8))
     """
 
+    KIND: ClassVar[str] = "hypcd"
+
     def __init__(
         self,
         *,
@@ -111,7 +113,7 @@ class HypGCD(AbstractDiscoverer):
         epochs: int = 200,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
-        random_state: RandomState = None,
+        random_state: int = 0,
     ) -> None:
         self.n_novel = n_novel
         self.curvature = curvature
@@ -126,28 +128,41 @@ class HypGCD(AbstractDiscoverer):
         self.learning_rate = learning_rate
         self.random_state = random_state
 
+    @property
+    def cluster_centers_(self) -> FloatArray:
+        """Centres ``(K, embedding_dim)`` of k-means on the features."""
+        check_is_fitted(self, "net_")
+        centers: FloatArray = self.net_.last.centers.cpu().numpy()
+        return centers
+
+    @property
+    def cluster_names_(self) -> IntArray:
+        """Labels ``(K,)`` of the clusters: the known ones, then new numbers."""
+        return cluster_names(self.classes_, len(self.cluster_centers_) - len(self.classes_))
+
     def predict(self, X: Any) -> IntArray:
         """Return one of ``cluster_names_`` for every row: the nearest centre's."""
         features = self.transform(X)
         return self.cluster_names_[assign_nearest(features, self.cluster_centers_)[0]]
 
-    def _new_model(self, inputs: np.ndarray, partial: PartialLabels, seed: int) -> DiscoveryNet:
+    def _check(self, partial: PartialLabels) -> None:
+        super()._check(partial)
         if self.n_novel is None and not len(partial.classes):
             raise InputError("n_novel", got="None", expected="a number, as no row is labelled")
+
+    def _parts(self) -> tuple[nn.Module, nn.Module]:
         head = mlp([self.embedding_dim, *self.head], activation="gelu", norm=None)
         ball = ToPoincare(curvature=self.curvature, clip_radius=self.clip_radius)
-        return DiscoveryNet(
-            self._backbone(inputs, seed), nn.Sequential(head, ball), Centers(self.embedding_dim), inputs
-        )
+        return nn.Sequential(head, ball), Centers(self.embedding_dim)
 
     def _loss(
         self, batch: TwoViews, loss: HybridContrastiveLoss, weight: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        value = loss(self.model_.to_ball(self.model_.features(batch.inputs)), batch.labels, weight)
+        value = loss(self.net_.to_ball(self.net_.features(batch.inputs)), batch.labels, weight)
         return value, {"distance weight": weight}
 
     def _name_rows(self, inputs: np.ndarray, partial: PartialLabels, seed: int) -> None:
-        features = self._features(inputs)
+        features = self.encode(inputs)
         self.sweep_: ClusterSweep | None = None
         n_novel = self.n_novel
         if n_novel is None:
@@ -164,9 +179,8 @@ class HypGCD(AbstractDiscoverer):
             )
             n_novel = self.sweep_.best
         found = semi_supervised_kmeans(features, partial, n_novel, n_init=N_INIT, random_state=seed)
-        self.cluster_names_ = cluster_names(partial.classes, n_novel)
-        self.cluster_centers_, self.inertia_ = found.centers, found.inertia
-        self.model_.last.centers = torch.from_numpy(found.centers).to(device())
+        self.inertia_ = found.inertia
+        self.net_.last.centers = torch.from_numpy(found.centers).to(device())
         self.labels_ = self.cluster_names_[found.labels]
 
 
@@ -188,7 +202,7 @@ class HypSimGCD(AbstractDiscoverer):
 
     Attributes
     ----------
-    classes_, cluster_names_, labels_, model_, history_ : as of :class:`HypGCD`.
+    classes_, cluster_names_, labels_, net_, history_ : as of :class:`HypGCD`.
 
     Raises
     ------
@@ -207,6 +221,9 @@ class HypSimGCD(AbstractDiscoverer):
     (80, 4)
     """
 
+    KIND: ClassVar[str] = "hypcd:HypSimGCD"
+    n_novel: int
+    curvature: float
     last_rate: ClassVar[float | None] = CLASSIFIER_RATE
 
     def __init__(
@@ -223,7 +240,7 @@ class HypSimGCD(AbstractDiscoverer):
         epochs: int = 200,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
-        random_state: RandomState = None,
+        random_state: int = 0,
     ) -> None:
         self.n_novel = n_novel
         self.curvature = curvature
@@ -238,9 +255,15 @@ class HypSimGCD(AbstractDiscoverer):
         self.learning_rate = learning_rate
         self.random_state = random_state
 
+    @property
+    def cluster_names_(self) -> IntArray:
+        """Labels ``(K,)`` of the classes: the known ones, then new numbers."""
+        check_is_fitted(self, "net_")
+        return cluster_names(self.classes_, len(self.net_.last.weight) - len(self.classes_))
+
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the probabilities ``(n, K)`` of ``cluster_names_``."""
-        check_is_fitted(self, "model_")
+        check_is_fitted(self, "net_")
         return self._probabilities(self._inputs(X, fitting=False))
 
     def predict(self, X: Any) -> IntArray:
@@ -248,25 +271,26 @@ class HypSimGCD(AbstractDiscoverer):
         best = self.predict_proba(X).argmax(1)
         return self.cluster_names_[best]
 
-    def _new_model(self, inputs: np.ndarray, partial: PartialLabels, seed: int) -> DiscoveryNet:
-        n_novel = check_n_novel(self.n_novel, int(partial.unlabelled.sum()), low=0 if len(partial.classes) else 1)
+    def _check(self, partial: PartialLabels) -> None:
+        super()._check(partial)
+        check_n_novel(self.n_novel, int(partial.unlabelled.sum()), low=0 if len(partial.classes) else 1)
         if self.curvature is None:
             raise InputError("curvature", got="None", expected="a number > 0 for the hyperbolic classifier")
-        self.cluster_names_ = cluster_names(partial.classes, n_novel)
+
+    def _parts(self) -> tuple[nn.Module, nn.Module]:
         last = HypLinear(
             self.embedding_dim,
-            len(self.cluster_names_),
+            len(self.classes_) + self.n_novel,
             curvature=self.curvature,
             bias_curvature=self.bias_curvature,
         )
-        ball = ToPoincare(curvature=self.curvature, clip_radius=self.clip_radius)
-        return DiscoveryNet(self._backbone(inputs, seed), ball, last, inputs)
+        return ToPoincare(curvature=self.curvature, clip_radius=self.clip_radius), last
 
     def _loss(
         self, batch: TwoViews, loss: HybridContrastiveLoss, weight: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        points = self.model_.to_ball(self.model_.features(batch.inputs))
-        logits, known = self.model_.last(points), batch.labels.repeat(2)
+        points = self.net_.to_ball(self.net_.features(batch.inputs))
+        logits, known = self.net_.last(points), batch.labels.repeat(2)
         distilled = self_distillation(logits, teacher_temperature=teacher_temperature(batch.epoch))
         value = loss(points, batch.labels, weight) + (1 - LABELLED_SHARE) * (distilled + mean_entropy(logits))
         if bool((known >= 0).any()):
@@ -280,7 +304,7 @@ class HypSimGCD(AbstractDiscoverer):
 
     def _probabilities(self, inputs: np.ndarray) -> FloatArray:
         def answer(x: torch.Tensor) -> torch.Tensor:
-            logits = self.model_.last(self.model_.to_ball(self.model_.features(x)))
+            logits = self.net_.last(self.net_.to_ball(self.net_.features(x)))
             return torch.softmax(logits / CLASSIFIER_TEMPERATURE, 1)
 
-        return self._forward(inputs, answer)
+        return in_blocks(answer, inputs)

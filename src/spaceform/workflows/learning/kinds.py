@@ -9,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
 from spaceform.data.pictures import decode, encode_png
+from spaceform.encoders.abstract import AbstractEncoder
 from spaceform.errors import InputError
 from spaceform.geometry import LabelMetric
 from spaceform.metrics.label_distance import mean_squared_label_distance
@@ -51,19 +52,27 @@ def train_rows(job: Job) -> Trained:
     """Fit a clusterer or transformer to all rows, -1 for the unlabelled; write clusters and, into ``out``, vectors."""
     y, classes = job.space.labels(job.label) if job.label or job.space.label else (None, [])
     X = job.space.vectors
-    model = _fit(job.make(), X, y, job.progress)
+    surroundings = {} if job.out is None else {"checkpoint": job.out / "checkpoint"}
+    model = job.make()
+    model.fit(X, y, **accepted(model.fit, {"progress": job.progress, **surroundings}))
     added: dict[str, Any] = {}
     if hasattr(model, "labels_") or hasattr(model, "predict"):
         found = np.asarray(model.labels_ if hasattr(model, "labels_") else model.predict(X))
         own = [classes[code] if code >= 0 else None for code in y.tolist()] if y is not None else [None] * len(X)
+        known = set(model.classes_.tolist()) if hasattr(model, "cluster_names_") else set()  # rows may join old classes
         added[f"{job.column}_class"] = [
-            name if cluster == -1 else f"cluster {cluster}" for cluster, name in zip(found.tolist(), own, strict=True)
+            name if cluster == -1 else classes[cluster] if cluster in known else f"cluster {cluster}"
+            for cluster, name in zip(found.tolist(), own, strict=True)
         ]
     space = job.space.with_columns(added) if added else job.space
     notes: tuple[str, ...] = ()
     if hasattr(model, "transform"):
         if job.out is not None:
-            space = with_new_vectors(space, np.asarray(model.transform(X)))
+            record = None
+            if isinstance(model, AbstractEncoder):
+                model.save(job.out / FOLDER)
+                record = {"kind": type(model).__name__, "fingerprint": model.fingerprint}
+            space = with_new_vectors(space, np.asarray(model.transform(X)), record)
         elif not added:
             raise InputError("out", got="None", expected="a folder for the Space with the new vectors")
         else:

@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from spaceform.data import load
+from spaceform.data.protocols import draw_category_discovery
 from spaceform.errors import InputError
 
 
@@ -62,6 +63,21 @@ def test_layouts(tmp_path, write):
     )
     again = load("fine-grained", root=tmp_path, size=8)
     np.testing.assert_array_equal(again.attributes["known"], np.isin(again.y, [1, 3]))
+    assert again.attributes["part"] == [["Easy", "known", "Hard", "known"][code] for code in again.y]
+
+
+def test_splits_as_they_are_published_and_the_protocol_of_them(tmp_path):
+    birds(tmp_path)
+    # {"known_classes": [3, 1], "unknown_classes": {"Easy": [0], "Hard": [2]}} as a pickle of protocol 0
+    text = b"(Vknown_classes\n(I3\nI1\nlVunknown_classes\n(VEasy\n(I0\nlVHard\n(I2\nldd."
+    (tmp_path / "CUB_200_2011" / "cub_osr_splits.pkl").write_bytes(text)
+    found = load("fine-grained", root=tmp_path, size=8)
+    assert found.attributes["part"] == [["Easy", "known", "Hard", "known"][code] for code in found.y]
+    old = np.unique(found.y[np.asarray(found.attributes["known"])])
+    assert draw_category_discovery(found.y, n_known=2, known=old, labelled=0.5).novel.tolist() == [0, 2]
+    (tmp_path / "CUB_200_2011" / "cub_osr_splits.pkl").write_bytes(b"cos\nsystem\n(S'echo hostile'\ntR.")
+    with pytest.raises(InputError, match="plain values"):
+        load("fine-grained", root=tmp_path, size=8)
 
 
 def test_names_with_blanks_are_whole(tmp_path):

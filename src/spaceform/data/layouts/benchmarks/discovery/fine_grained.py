@@ -11,6 +11,7 @@ import numpy as np
 
 from spaceform.checks import check_integer
 from spaceform.data.dataset import Dataset
+from spaceform.data.layouts.benchmarks.discovery.plain_pickle import read_plain_pickle
 from spaceform.data.layouts.images import read_picture
 from spaceform.data.layouts.source import existing, shown
 from spaceform.errors import InputError
@@ -19,22 +20,26 @@ from spaceform.types import PathLike, Progress, no_progress
 Row = tuple[str, str, str]
 """Path below the root, class, and split."""
 
-SPLITS = "ssb_splits.json"
+SPLITS = ("ssb_splits.json", "*_osr_splits.pkl")
+KNOWN = "known"
 
 
 def load_fine_grained(root: PathLike, *, size: int = 224, progress: Progress = no_progress) -> Dataset:
     """Read CUB-200-2011, Stanford Cars or FGVC-Aircraft from ``root``, whichever lies there.
 
     Gives X (n, size, size, 3) uint8, proportions kept, on white; y = class; attributes ``file``, ``split`` ("train",
-    "test") and ``known`` (whether the class is an old one). ``root`` (or a folder in it) holds
+    "test"), ``known`` (whether the class is an old one) and ``part`` ("known", or the part of the benchmark to which a
+    new class belongs, such as "Easy", "Medium" and "Hard"). ``root`` (or a folder in it) holds
 
     - ``images.txt``, ``image_class_labels.txt``, ``train_test_split.txt`` and ``images/`` (CUB_200_2011);
     - ``devkit/cars_{train_annos,test_annos_withlabels}.mat`` beside ``cars_train/`` and ``cars_test/``;
     - ``data/images_variant_{trainval,test}.txt`` and ``data/images/`` (fgvc-aircraft-2013b);
 
-    and, beside them, ``ssb_splits.json``: ``{"known_classes": [...], "unknown_classes": {"Easy": [...], ...}}`` with
-    class numbers from 0 in the sorted order of classes. The benchmark ships it as a pickle, which can run code and is
-    never read: write its content as JSON once. Without the file the first half of the classes is old.
+    and, beside them, the benchmark's split as it is published, ``<name>_osr_splits.pkl``, or the same as
+    ``ssb_splits.json``: ``{"known_classes": [...], "unknown_classes": {"Easy": [...], ...}}`` with class numbers from 0
+    in the sorted order of classes. Of the pickle plain values are read, and no code is run
+    (:func:`~spaceform.data.layouts.benchmarks.discovery.plain_pickle.read_plain_pickle`). Without either the first half
+    of the classes is old. ``draw_category_discovery(y, known=...)`` makes the protocol of it.
 
     Raises ``InputError`` for a folder with none of them, lines of another form, splits that do not fit the classes, and
     pictures that can't be read. O(pixels).
@@ -101,23 +106,25 @@ def _pairs(file: Path) -> list[tuple[str, str]]:
     return pairs
 
 
-def _known(base: Path, n_classes: int) -> list[int]:
-    """Return the numbers of the old classes."""
-    for place in (base / SPLITS, base.parent / SPLITS):
-        if place.is_file():
-            break
-    else:
-        return list(range(n_classes // 2))
+def _parts(base: Path, n_classes: int) -> list[str]:
+    """Return the part of every class, "known" for the old ones."""
+    places = [found for place in (base, base.parent) for name in SPLITS for found in sorted(place.glob(name))]
+    if not places:
+        return [KNOWN if number < n_classes // 2 else "unknown" for number in range(n_classes)]
+    place = places[0]
     try:
-        split: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-        old = [int(number) for number in split["known_classes"]]
-        new = [int(number) for part in split["unknown_classes"].values() for number in part]
+        text = place.suffix == ".json"
+        split: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if text else read_plain_pickle(place)
+        parts = {KNOWN: split["known_classes"], **split["unknown_classes"]}
+        named = [(int(number), str(part)) for part, numbers in parts.items() for number in numbers]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(shown(place), got=f"{type(error).__name__}: {error}", expected="the splits as JSON") from error
-    if not old or sorted(set(old) | set(new)) != list(range(n_classes)) or set(old) & set(new):
-        got = f"{len(old)} known and {len(new)} unknown classes"
+        raise InputError(
+            shown(place), got=f"{type(error).__name__}: {error}", expected="the benchmark's split"
+        ) from error
+    if not len(split["known_classes"]) or sorted(number for number, _ in named) != list(range(n_classes)):
+        got = f"{len(named)} classes, {len(split['known_classes'])} of them known"
         raise InputError(shown(place), got=got, expected=f"each of the {n_classes} classes, from 0, in one part")
-    return old
+    return [part for _, part in sorted(named)]
 
 
 def _dataset(name: str, base: Path, rows: list[Row], size: int, progress: Progress) -> Dataset:
@@ -130,9 +137,11 @@ def _dataset(name: str, base: Path, rows: list[Row], size: int, progress: Progre
         pictures[done] = read_picture(base / file, size=size)
     progress("read pictures", len(rows), len(rows))
     classes, y = np.unique([one for _, one, _ in rows], return_inverse=True)
+    parts = np.array(_parts(base, len(classes)))[y]
     attributes: dict[str, Any] = {
         "file": [file for file, _, _ in rows],
         "split": [split for _, _, split in rows],
-        "known": np.isin(y, _known(base, len(classes))),
+        "known": parts == KNOWN,
+        "part": parts.tolist(),
     }
     return Dataset(name, pictures, y.astype(np.int64), classes.tolist(), attributes, "research", str(base))
