@@ -76,7 +76,8 @@ def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random
     rows = subject.drawn[:_TIMED]
 
     def run(plan: str, words: Words, asked: float) -> None:
-        subject.scan(plan, words, asked, rows=rows, gamma=costs.gamma(asked))
+        for row in rows:  # one by one: what a call costs before it scans weighs most where little passes
+            subject.scan(plan, words, asked, rows=row[None], gamma=costs.gamma(asked))
 
     plans = ["P"] if subject.where is not None else ["S", "I", *(["B"] if subject.layout.rotation.size else [])]
     modes = {" exact": 1.0} if recall >= 1 else {"": recall, " exact": 1.0}
