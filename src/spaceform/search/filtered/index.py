@@ -16,7 +16,7 @@ from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
 from spaceform.search.filtered.choice import Choice, Plan, answer
-from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, Matches, grouped
+from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, Matches, grouped, per_query
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
@@ -108,14 +108,16 @@ class FilteredIndex:
         """
         state, asked, recall = self._asked(queries, recall)
         check_integer(k, "k", low=1)
+        if per_query(where, len(asked)) is None:
+            matches = self._matcher.matches(where, state)  # type: ignore[arg-type]  # not a list
+            found = self._answered(state, asked, k, matches=matches, recall=recall)[1]
+            return _padded(found, k, matches.count)
         result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
         for rows, one in grouped(where, len(asked)):
             matches = self._matcher.matches(one, state)
-            if not matches.count:
-                continue
             found = self._answered(state, asked[rows], k, matches=matches, recall=recall)[1]
-            width = found.ids.shape[1]
-            result.rows[rows, :width], result.closeness[rows, :width] = found.ids, found.closeness
+            part = _padded(found, k, matches.count)
+            result.rows[rows], result.closeness[rows] = part.rows, part.closeness
         return result
 
     def explain(self, query: ArrayLike, k: int, *, where: Filter = None, recall: float | None = None) -> Plan:
@@ -374,3 +376,13 @@ class FilteredIndex:
         if self._state is None:
             raise InputError("index", got="an index without rows", expected="a fitted one", remedy="call fit or load")
         return self._state
+
+
+def _padded(found: Found, k: int, matches: int) -> Nearest:
+    """Return answers with k columns, -1 and -inf where fewer rows pass."""
+    if found.ids.shape[1] == k and matches:
+        return Nearest(found.ids, found.closeness)
+    result = Nearest(np.full((len(found.ids), k), -1), np.full((len(found.ids), k), -np.inf))
+    width = min(k, matches)
+    result.rows[:, :width], result.closeness[:, :width] = found.ids[:, :width], found.closeness[:, :width]
+    return result

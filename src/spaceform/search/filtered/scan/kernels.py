@@ -10,6 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from spaceform.search.filtered.scan.prefetch import prefetch
+
+AHEAD = 12
+"""Matches whose codes are fetched before their turn."""
+
+LINE = 64
+"""Bytes of a line of cache."""
+
 SCAN, BITS, CELLS, PRIVATE = range(4)
 """What to do: all matches by 8 bits; by 1 bit first; the most promising cells; the same over a private list."""
 
@@ -124,6 +132,22 @@ def _common(bits, entry, planes):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _positions(words, stop):  # type: ignore[no-untyped-def]
+    """Return the positions of the bits that are set."""
+    unit, total = np.uint64(1), 0
+    for w in range((stop + 63) // 64):
+        total += _ones(words[w])
+    places, n = np.empty(total, np.int64), 0
+    for w in range((stop + 63) // 64):
+        word = words[w]
+        while word != np.uint64(0):
+            places[n] = 64 * w + _ones((word & (~word + unit)) - unit)
+            word &= word - unit
+            n += 1
+    return places
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _first(reach, a, b):  # type: ignore[no-untyped-def]
     return reach[a] > reach[b] or (reach[a] == reach[b] and a < b)
 
@@ -142,7 +166,7 @@ def _settle(heap, reach, top, size):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912
+def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915
     """Answer one query.
 
     It is one function, long as it is, because arrays handed to another cost two atomic operations each per cell.
@@ -173,8 +197,24 @@ def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type
             left -= 1
             start, stop = starts[cell], starts[cell + 1]
         else:
-            cell, left = 0, 0
-            start, stop = starts[0], starts[-1]
+            left = 0
+            places = _positions(words, starts[-1])
+            for at in range(len(places)):
+                if at == 0:
+                    for early in range(min(AHEAD, len(places))):
+                        for byte in range(0, codes.shape[1], LINE):
+                            prefetch(codes, places[early], byte)
+                if at + AHEAD < len(places):
+                    for byte in range(0, codes.shape[1], LINE):
+                        prefetch(codes, places[at + AHEAD], byte)
+                entry = places[at]
+                bound = offset + scale * np.float64(_dot(codes, entry, weights)) + level[entry]
+                if bound + (slack * np.float64(error[entry]) + pad) >= limit[0]:
+                    seen[1] += 1
+                    close = _closeness(metric, exact, norm, rows, entry, norms[entry])
+                    _offer(metric, close, ids[entry], best_scores, best_ids, size, limit)
+            seen[0] += len(places)
+            continue
         if plan == PRIVATE:
             for entry in range(start, stop):
                 position = np.uint64(where[entry])
