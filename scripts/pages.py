@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -128,11 +129,13 @@ def benchmarks_page(text: str, path: Path = ROOT / "benchmarks" / "bench.json") 
     parts = [text.rstrip(), "Machine: " + ", ".join(f"{key} {value}" for key, value in made["machine"].items()) + "."]
     parts += ["Versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items()) + "."]
     for subject, rows in made["rows"].items():
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        parts += [
-            f"## {subject.capitalize()}",
-            table(columns, [[_cell(row.get(key)) for key in columns] for row in rows]),
-        ]
+        parts.append(f"## {subject.capitalize()}")
+        pictures = sorted((ROOT / "docs" / "images").glob(f"{subject}-*.svg"))
+        parts += [f"![{picture.stem}](images/{picture.name})" for picture in pictures]
+        for _, alike in itertools.groupby(rows, key=lambda row: row.get("data") if "cells" not in row else "all"):
+            some = list(alike)
+            columns = list(dict.fromkeys(key for row in some for key in row))
+            parts.append(table(columns, [[_cell(row.get(key)) for key in columns] for row in some]))
     return "\n\n".join(parts) + "\n"
 
 

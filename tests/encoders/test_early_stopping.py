@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from sklearn.base import ClusterMixin
 
 from contracts.cases import ESTIMATORS, blobs
 from contracts.discovery import estimators
@@ -123,7 +124,8 @@ def test_every_encoder_is_watched_and_gets_its_best_weights_back(kind):
     X, y = blobs(1, rows=16)
     encoder = kind(**case.settings, **case.make())
     looks = EarlyStopping(encoder, X, y, every=1, patience=99)
-    encoder.fit(X, y, callbacks=[looks])
+    given = np.where(y == y.max(), -1, y) if issubclass(kind, ClusterMixin) else y  # a class left to be discovered
+    encoder.fit(X, given, callbacks=[looks])
     assert looks.steps == encoder.history_.steps
     looks.restore()
     assert max(looks.map_at_r) == pytest.approx(map_at_r(encoder.transform(X), y))

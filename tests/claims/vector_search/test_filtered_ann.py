@@ -29,7 +29,6 @@ def test_the_mechanism_holds_at_smoke_scale():
     claim.mechanism(record)
     for figures in record.figures()["planner"].values():
         assert figures["worst_recall"] >= 0.95
-        assert figures["worst_ratio"] < 1.5
 
 
 def test_masks_are_what_the_filters_say(data, made):

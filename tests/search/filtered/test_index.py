@@ -135,11 +135,13 @@ def test_always_the_smaller_of_k_and_the_matches(m, fitted, queries):
     assert fitted["cosine"].query(queries, 3_000).rows.shape == (6, 3_000)
 
 
-def test_threads_and_numpy_give_the_same(rows, queries):
+@pytest.mark.parametrize("plan", ["S", "B", "I"])
+def test_threads_and_numpy_give_the_same(plan, rows, queries):
     X, attributes = rows[0][:600], {name: column[:600] for name, column in rows[1].items()}
-    one = FilteredIndex(recall=1.0, plans="I").fit(X, attributes).query(queries, 10, where="price > 0")
+    asked = {"k": 10, "where": "price > 0"}
+    one = FilteredIndex(recall=1.0, plans=plan).fit(X, attributes).query(queries, **asked)
     for options in ({"threads": 2}, {"compiled": False}):
-        other = FilteredIndex(recall=1.0, plans="I", **options).fit(X, attributes).query(queries, 10, where="price > 0")
+        other = FilteredIndex(recall=1.0, plans=plan, **options).fit(X, attributes).query(queries, **asked)
         np.testing.assert_array_equal(one.rows, other.rows)
         np.testing.assert_array_equal(one.closeness, other.closeness)
 

@@ -26,6 +26,9 @@ def bench(
     methods: Annotated[list[str] | None, typer.Option(help="search: a method; may be repeated.")] = None,
     threads: Annotated[list[int] | None, typer.Option(help="search: threads of the batches; may be repeated.")] = None,
     fresh: Annotated[bool, typer.Option(help="search: measure anew what an earlier run has kept.")] = False,
+    plots: Annotated[
+        Path | None, typer.Option(help="search: folder for recall against speed, a picture per data set.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
     """Time ours and the peers in one process and one thread each; peers that are not installed are left out."""
@@ -44,12 +47,24 @@ def bench(
         from spaceform.claims.record import write_json
 
         write_json(out, {"rows": kept | made, **_about()})
+    if plots is not None:
+        _draw(plots, {name: value for name, value in chosen.items() if value and name != "fresh"})
     if as_json:
         print_json(made)
         return
     for name, rows in made.items():
         columns = list(dict.fromkeys(key for row in rows for key in row))
         print_table(name, columns, [_cells(row, columns) for row in rows])
+
+
+def _draw(folder: Path, chosen: dict[str, Any]) -> None:
+    from spaceform.report.search_curves import draw_search_curves
+    from spaceform.workflows.benches.search import curves
+    from spaceform.workflows.benching.searching.measuring import RECALL
+    from spaceform.workflows.benching.searching.running import OURS
+
+    for data, cells in curves(**chosen).items():
+        draw_search_curves(cells, ours=OURS, aim=RECALL, paths=[folder / f"search-{data}.svg"])
 
 
 def _fitting(run: Callable[..., Any], subject: str, chosen: dict[str, Any]) -> dict[str, Any]:

@@ -42,3 +42,18 @@ def run(
     found = running.figures_of(beds, names, threads=threads, fresh=fresh, progress=progress)
     rows = tables.rows_of(found, running.OURS)
     return [*tables.summary(rows, running.OURS), *rows]
+
+
+def curves(
+    *, data: Sequence[str] | None = None, methods: Sequence[str] | None = None, threads: Sequence[int] = (1, 2)
+) -> dict[str, dict[str, dict[str, list[tuple[float, float]]]]]:
+    """Return recall and queries per second of every setting, by data set, cell and method, as `run` has kept them."""
+    names = running.check_names(methods, known_methods(), "methods")
+    found = running.figures_of(running.check_data(data), names, threads=threads, fresh=False)
+    made: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
+    for bed, by_method in found.items():
+        for name, figures in by_method.items():
+            for cell in figures.get("cells", ()):
+                points = [(one["recall"], one["qps"]) for one in cell["curve"]]
+                made.setdefault(bed, {}).setdefault(cell["cell"], {})[name] = points
+    return made

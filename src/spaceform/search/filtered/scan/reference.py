@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.asking import NEAR
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE
+from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE, SCAN
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
 from spaceform.search.filtered.scan.queries import PLANES, Asked, encode, with_products, with_quarters
 from spaceform.types import FloatArray, IntArray
@@ -40,14 +40,15 @@ def search(*arguments: Any) -> None:
     passing = bitmaps.unpack(words, len(base.ids))
     for i in range(first, last):
         best = _Best(scores.shape[1], metric)
-        ordered = np.flatnonzero(counts)
+        ordered = np.zeros(1, np.int64) if plan == SCAN else np.flatnonzero(counts)  # a scan knows no cells
         promising = plan in (CELLS, PRIVATE)
         if promising:
             ordered = ordered[np.argsort(-asked.reach[i, ordered], kind="stable")]
         for cell in ordered.tolist():
             if promising and asked.reach[i, cell] < best.limit:
                 break
-            entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+            stop = layout.starts[-1] if plan == SCAN else layout.starts[cell + 1]
+            entries = np.arange(layout.starts[cell], stop)
             places = layout.where[entries] if plan == PRIVATE else entries
             kept = passing[places]
             entries, places = entries[kept], places[kept]
