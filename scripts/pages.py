@@ -135,6 +135,7 @@ def benchmarks_page(text: str, path: Path = ROOT / "benchmarks" / "bench.json") 
         for _, alike in itertools.groupby(rows, key=lambda row: row.get("data") if "cells" not in row else "all"):
             some = list(alike)
             columns = list(dict.fromkeys(key for row in some for key in row))
+            columns.sort(key=lambda column: not any(isinstance(row.get(column), str) for row in some))  # names first
             parts.append(table(columns, [[_cell(row.get(key)) for key in columns] for row in some]))
     return "\n\n".join(parts) + "\n"
 

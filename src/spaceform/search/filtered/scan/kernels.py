@@ -165,8 +165,36 @@ def _settle(heap, reach, top, size):  # type: ignore[no-untyped-def]
         top = best
 
 
+@njit(inline="always")
+def _fetch(codes, entry):  # type: ignore[no-untyped-def]
+    for byte in range(0, codes.shape[1], LINE):
+        prefetch(codes, entry, byte)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915
+def _scan(metric, words, base, layout, one, best, seen):  # type: ignore[no-untyped-def]
+    """Compare all matches by 8 bits; codes are fetched some matches ahead."""
+    rows, norms, ids = base
+    level, codes, error, starts = layout[1], layout[2], layout[3], layout[8]
+    exact, weights, (norm, scale, offset, slack, pad) = one[0], one[1], one[4][:5]
+    best_scores, best_ids, size, limit = best
+    places = _positions(words, starts[-1])
+    for entry in places[:AHEAD]:
+        _fetch(codes, entry)
+    for at in range(len(places)):
+        if at + AHEAD < len(places):
+            _fetch(codes, places[at + AHEAD])
+        entry = places[at]
+        bound = offset + scale * np.float64(_dot(codes, entry, weights)) + level[entry]
+        if bound + (slack * np.float64(error[entry]) + pad) >= limit[0]:
+            seen[1] += 1
+            close = _closeness(metric, exact, norm, rows, entry, norms[entry])
+            _offer(metric, close, ids[entry], best_scores, best_ids, size, limit)
+    seen[0] += len(places)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912
     """Answer one query.
 
     It is one function, long as it is, because arrays handed to another cost two atomic operations each per cell.
@@ -175,6 +203,9 @@ def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type
     where, level, codes, error, bits, ones, factor, deviation, starts = layout
     exact, weights, planes, reach, (norm, scale, offset, slack, pad, score, low, step, total, doubt) = one
     best_scores, best_ids, size, limit = best
+    if plan == SCAN:
+        _scan(metric, words, base, layout, one, best, seen)
+        return
     zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)
     ordered = plan in (CELLS, PRIVATE)
     heap = np.flatnonzero(counts)
@@ -190,31 +221,11 @@ def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type
             left -= 1
             heap[0] = heap[left]
             _settle(heap, reach, 0, left)
-            start, stop = starts[cell], starts[cell + 1]
-        elif plan == BITS:
+        else:
             cell = heap[taken]
             taken += 1
             left -= 1
-            start, stop = starts[cell], starts[cell + 1]
-        else:
-            left = 0
-            places = _positions(words, starts[-1])
-            for at in range(len(places)):
-                if at == 0:
-                    for early in range(min(AHEAD, len(places))):
-                        for byte in range(0, codes.shape[1], LINE):
-                            prefetch(codes, places[early], byte)
-                if at + AHEAD < len(places):
-                    for byte in range(0, codes.shape[1], LINE):
-                        prefetch(codes, places[at + AHEAD], byte)
-                entry = places[at]
-                bound = offset + scale * np.float64(_dot(codes, entry, weights)) + level[entry]
-                if bound + (slack * np.float64(error[entry]) + pad) >= limit[0]:
-                    seen[1] += 1
-                    close = _closeness(metric, exact, norm, rows, entry, norms[entry])
-                    _offer(metric, close, ids[entry], best_scores, best_ids, size, limit)
-            seen[0] += len(places)
-            continue
+        start, stop = starts[cell], starts[cell + 1]
         if plan == PRIVATE:
             for entry in range(start, stop):
                 position = np.uint64(where[entry])
