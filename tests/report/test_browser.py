@@ -1,40 +1,22 @@
 """The page in a real browser: the map draws, the hover shows a picture, the console stays silent."""
 
 import io
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from chromium import MARKS, chromium
 from spaceform.report.page import Gallery, GalleryLine, MapView, Section, render
 from spaceform.report.sprites import make_sheet
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with its driver on this machine"),
-]
-
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1200,900",
-    "--force-device-scale-factor=1",
-)  # fmt: skip
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile"), width=1200) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")

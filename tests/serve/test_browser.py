@@ -1,25 +1,15 @@
 """The page in a real browser, driven as people do: type, tick, move, press, go back, send a picture."""
 
-import shutil
 import threading
 import time
 
 import pytest
 
+from chromium import MARKS, chromium
 from serve.small import HOSTILE, paint, png
 from spaceform.serve.running import listen, serve
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with its driver on this machine"),
-]
-
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1300,900",
-    "--force-device-scale-factor=1",
-)  # fmt: skip
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +23,8 @@ def address(served):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile"), width=1300) as driver:
+        yield driver
 
 
 @pytest.fixture
