@@ -2,7 +2,7 @@
 
 import sys
 
-from spaceform.workflows.bench_losses import run
+from spaceform.workflows.benches.losses import run
 
 
 def main() -> None:

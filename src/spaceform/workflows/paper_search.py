@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from spaceform.checks import check_integer
 from spaceform.data import models
 from spaceform.errors import InputError
+from spaceform.geometry.arrays import direction
 from spaceform.papers import Paper, all_papers, status
 from spaceform.papers.ranking import query_terms, word_index
 from spaceform.search.filtered.index import FilteredIndex
@@ -139,10 +139,5 @@ def _meaning(encoder: str, query: str) -> tuple[FloatArray, FloatArray]:
                          remedy="run: spaceform data minilm")  # fmt: skip
     texts = [f"{paper.title}. {paper.idea} {paper.gives}. {', '.join(paper.keywords)}" for paper in all_papers()]
     vectors = np.asarray(named_encoder(encoder).encode([*texts, query]), dtype=np.float64)
-    rows = _unit(vectors[:-1] - vectors[:-1].mean(axis=0))
-    return rows, _unit(vectors[-1:] - vectors[:-1].mean(axis=0))[0]
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, math.inf)
+    rows = direction(vectors[:-1] - vectors[:-1].mean(axis=0))
+    return rows, direction(vectors[-1:] - vectors[:-1].mean(axis=0))[0]

@@ -12,6 +12,7 @@ from spaceform.errors import FilterError, InputError
 from spaceform.search.exact import exact_search
 from spaceform.search.filtered.index import FilteredIndex
 from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.asking import cell_counts
 from spaceform.search.filters import F, parse
 
 METRICS = ("cosine", "euclidean", "ip")
@@ -281,6 +282,6 @@ def test_bad_rows_are_refused(options, arguments, match):
         FilteredIndex().query(np.eye(2), 1)
 
 
-def test_counts_between_ignores_what_lies_outside():
+def test_counts_of_cells_ignore_what_lies_outside():
     words = bitmaps.full(130)
-    assert bitmaps.counts_between(words, np.array([3, 64, 129]), 130).tolist() == [61, 65]
+    assert cell_counts(words, np.array([3, 64, 129])).tolist() == [61, 65]

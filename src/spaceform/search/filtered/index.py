@@ -16,7 +16,7 @@ from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
 from spaceform.search.filtered.choice import Choice, Plan, answer
-from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, Matches, grouped, per_query
+from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, Matches, grouped
 from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
@@ -108,15 +108,15 @@ class FilteredIndex:
         """
         state, asked, recall = self._asked(queries, recall)
         check_integer(k, "k", low=1)
-        if per_query(where, len(asked)) is None:
-            matches = self._matcher.matches(where, state)  # type: ignore[arg-type]  # not a list
-            found = self._answered(state, asked, k, matches=matches, recall=recall)[1]
-            return _padded(found, k, matches.count)
-        result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
+        parts = []
         for rows, one in grouped(where, len(asked)):
             matches = self._matcher.matches(one, state)
             found = self._answered(state, asked[rows], k, matches=matches, recall=recall)[1]
-            part = _padded(found, k, matches.count)
+            parts.append((rows, _padded(found, k, matches.count)))
+        if len(parts) == 1:
+            return parts[0][1]
+        result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
+        for rows, part in parts:
             result.rows[rows], result.closeness[rows] = part.rows, part.closeness
         return result
 

@@ -60,19 +60,16 @@ class Matcher:
         if state.tail is None:
             return Matches(words, later, inside, inside, name)
         later = later & later_alive
-        return Matches(words, later, inside, inside + bitmaps.count(later), name)
+        return Matches(words, later, inside, inside + count(later), name)
 
     def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Words]:
         """Return the checked expression and the rows of the segment for which it is true, dead ones included."""
-        if not self._most:
-            checked = as_expression(where).check(state.segment.attributes.schema)
-            return checked, state.segment.attributes.passing(checked)
-        key = (id(state.segment.attributes), where)
+        attributes = state.segment.attributes
+        key = (id(attributes), where)
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        attributes = state.segment.attributes
         checked = as_expression(where).check(attributes.schema)
         found = checked, attributes.passing(checked)
         with self._lock:

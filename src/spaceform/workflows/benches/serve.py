@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 
 from spaceform.errors import InterruptedRunError
+from spaceform.geometry.arrays import direction
 from spaceform.rng import as_generator
 from spaceform.space import Space
 from spaceform.types import Progress, no_progress
@@ -66,7 +67,7 @@ def make_space(rows: int) -> Space:
     vectors = centers[kinds] + generator.normal(size=(rows, DIM))
     words = generator.integers(len(_WORDS), size=(rows, 2))
     return Space.create(
-        vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        direction(vectors),
         attributes={
             "kind": [_KINDS[kind] for kind in kinds],
             "words": [sorted({_WORDS[word] for word in pair}) for pair in words],

@@ -10,6 +10,7 @@ import numpy as np
 
 from spaceform.clustering.n_clusters import SMALLER_IS_BETTER, ClusterSweep, sweep_criteria
 from spaceform.errors import InputError
+from spaceform.geometry.arrays import direction
 from spaceform.rng import as_generator, derive_seed
 from spaceform.types import FloatArray, IntArray, Progress
 
@@ -85,7 +86,7 @@ def opinions(rows: FloatArray, *, k_max: int, seed: int, progress: Progress) -> 
     """
     try:
         return sweep_criteria(
-            _unit(rows), k_range=(2, k_max), random_state=derive_seed(seed, "opinions"), progress=progress
+            direction(rows), k_range=(2, k_max), random_state=derive_seed(seed, "opinions"), progress=progress
         )
     except InputError:
         return {}
@@ -106,7 +107,7 @@ def try_criteria(X: FloatArray, y: IntArray, *, k_max: int, seed: int, progress:
     trials = []
     for done, size in enumerate(sizes):
         shown = random.permutation(known)[: min(size, max(2, len(known) // 2))]
-        rows = _unit(X[np.isin(y, shown)])
+        rows = direction(X[np.isin(y, shown)])
         try:
             sweeps = sweep_criteria(
                 rows,
@@ -172,7 +173,3 @@ def conclude(count: Count, *, chosen: int) -> Iterator[str]:
 
 def _plain(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

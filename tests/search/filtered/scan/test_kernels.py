@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.search.exact import exact_search
-from spaceform.search.filtered.scan import bitmaps, kernels, reference
+from spaceform.search.filtered.scan import bitmaps, kernels
 from spaceform.search.filtered.scan.cells import assign, k_means
 from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes, random_rotation, rotated
+from spaceform.search.filtered.scan.engine import Engine, Wanted
 from spaceform.search.filtered.scan.layout import METRICS, Base, frozen, lay_out, norms_of
-from spaceform.search.filtered.scan.queries import prepare, with_bits, with_cells
 
 PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE]
 
@@ -26,19 +26,13 @@ def laid_out(X, metric, seed=0, where=None):
     return base, layout, private
 
 
-def answers(search, plan, data, *, mask, queries, metric, k, recall=1.0, gamma=1.0):
+def answers(compiled, plan, data, *, mask, queries, metric, k, recall=1.0, gamma=1.0):
     base, layout, private = data
-    words = bitmaps.pack(mask[base.ids])
-    if plan == kernels.PRIVATE:
-        layout, counts = private, np.ones(private.n_cells, np.int64)
-    else:
-        counts = bitmaps.counts_between(words, layout.starts, len(mask))
-    asked = with_cells(prepare(queries, layout, metric, recall=recall), layout, metric, gamma=gamma)
-    asked = with_bits(asked, layout, metric, recall=recall)
-    q = len(queries)
-    scores, ids, seen = np.full((q, k), -np.inf), np.full((q, k), -1), np.zeros((q, 2), np.int64)
-    search(plan, METRICS.index(metric), words, counts, base, layout, asked, 0, q, scores, ids, seen)
-    return scores, ids, seen
+    found, _ = Engine(metric, compiled).scan(
+        Wanted(plan, near=gamma, far=gamma), queries, k, words=bitmaps.pack(mask[base.ids]), base=base,
+        layout=private if plan == kernels.PRIVATE else layout, recall=recall,
+    )  # fmt: skip
+    return found
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -50,8 +44,8 @@ def test_compiled_and_numpy_agree_to_the_bit(metric, recall, gamma, rows, querie
     expected = exact_search(queries, X, k=10, metric=metric, mask=mask)
     for plan in PLANS:
         options = {"mask": mask, "queries": queries, "metric": metric, "k": 10, "recall": recall, "gamma": gamma}
-        compiled = answers(kernels.search, plan, data, **options)
-        for ours, theirs in zip(compiled, answers(reference.search, plan, data, **options), strict=True):
+        compiled = answers(True, plan, data, **options)
+        for ours, theirs in zip(compiled, answers(False, plan, data, **options), strict=True):
             np.testing.assert_array_equal(ours, theirs)
         if recall == 1:
             np.testing.assert_array_equal(compiled[1], expected.rows)
@@ -73,7 +67,7 @@ def test_ties_and_small_sets_of_integers_are_exact(n, d, k, metric, seed, plan):
     expected = exact_search(X[:2], X, k=k, metric=metric, mask=mask)
     width = expected.rows.shape[1]
     data = laid_out(X, metric, where=mask)
-    scores, ids, _ = answers(kernels.search, plan, data, mask=mask, queries=X[:2], metric=metric, k=k)
+    scores, ids, _ = answers(True, plan, data, mask=mask, queries=X[:2], metric=metric, k=k)
     if metric == "cosine":  # rounding decides between equal angles of vectors of different length
         np.testing.assert_allclose(scores[:, :width], expected.closeness, rtol=0, atol=1e-12)
     else:
@@ -87,7 +81,7 @@ def test_the_cell_plan_skips_what_is_far(rows, queries):
     X, everything = rows[0], np.ones(len(rows[0]), bool)
     data = laid_out(X, "cosine")
     options = {"mask": everything, "queries": queries, "metric": "cosine", "k": 5}
-    seen = answers(kernels.search, kernels.CELLS, data, recall=0.9, gamma=0.3, **options)[2]
+    seen = answers(True, kernels.CELLS, data, recall=0.9, gamma=0.3, **options)[2]
     assert seen[:, 0].mean() < len(X) / 5
 
 

@@ -131,7 +131,7 @@ def _quarter(turned, planes):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def ask(metric, wanted, words, counts, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
-    """Answer queries ``first`` to ``last`` as `kernels.search` does.
+    """Answer queries ``first`` to ``last``: fill scores and ids, best first, from -inf and -1; count rows in ``seen``.
 
     ``wanted`` holds the plan to run, or -1 to choose between cells and ``other`` (-1: run nothing then); the seconds
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of

@@ -33,11 +33,6 @@ def ones(words: Words) -> IntArray:
     return np.unpackbits(words.view(np.uint8)).reshape(-1, WORD).sum(axis=1, dtype=np.int64)  # NumPy before 2.0
 
 
-def count(words: Words) -> int:
-    """Return the number of rows in the set; O(n / 64)."""
-    return int(ones(words).sum())
-
-
 def full(n: int) -> Words:
     """Return the set of all ``n`` rows."""
     words = np.full(-(-n // WORD), ~np.uint64(0), dtype=np.uint64)
@@ -66,12 +61,3 @@ def scattered(positions: NDArray[np.integer[Any]], n: int) -> Words:
 def positions(words: Words, n: int) -> IntArray:
     """Return the rows in the set, ascending."""
     return np.flatnonzero(unpack(words, n))
-
-
-def counts_between(words: Words, starts: IntArray, n: int) -> IntArray:
-    """Return how many rows of the set lie in each range ``starts[i]`` to ``starts[i + 1]``; O(n / 64 + ranges)."""
-    before = np.concatenate([[0], np.cumsum(ones(words))])
-    whole, rest = starts // WORD, (starts % WORD).astype(np.uint64)
-    padded = np.append(words, np.uint64(0))
-    part = padded[whole] & ((np.uint64(1) << rest) - np.uint64(1))
-    return np.diff(before[whole] + ones(part))

@@ -257,31 +257,3 @@ def _answer(plan, metric, words, counts, base, layout, one, best, seen):  # type
                     seen[1] += 1
                     close = _closeness(metric, exact, norm, rows, entry, norms[entry])
                     _offer(metric, close, ids[entry], best_scores, best_ids, size, limit)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def search(plan, metric, words, counts, base, layout, asked, first, last, scores, ids, seen):  # type: ignore[no-untyped-def]
-    """Answer queries ``first`` to ``last``: fill ``scores`` and ``ids (q, k)``, best first, from -inf and -1.
-
-    ``words`` are the matches among the positions of the base, ``counts`` at least those in each cell. ``seen (q, 2)``
-    counts the rows that were screened and those that were scored exactly.
-    """
-    limit, size = np.empty(1), np.empty(1, np.int64)
-    arrays = (
-        layout.where, layout.level, layout.codes, layout.error, layout.bits, layout.ones, layout.factor,
-        layout.deviation, layout.starts,
-    )  # fmt: skip
-    rows = (base.rows, base.norms, base.ids)
-    for i in range(first, last):
-        limit[0], size[0] = -np.inf, 0
-        best = (scores[i], ids[i], size, limit)
-        numbers = (
-            asked.norms[i], asked.scale[i], asked.offset[i], asked.slack[i], asked.pad[i], asked.cells[i],
-            asked.low[i], asked.step[i], asked.total[i], asked.doubt[i],
-        )  # fmt: skip
-        one = (asked.exact[i], asked.weights[i], asked.planes[i], asked.reach[i], numbers)
-        _answer(plan, metric, words, counts, rows, arrays, one, best, seen[i])
-        for end in range(size[0] - 1, 0, -1):  # take the worst from the top, put it last
-            scores[i, 0], scores[i, end] = scores[i, end], scores[i, 0]
-            ids[i, 0], ids[i, end] = ids[i, end], ids[i, 0]
-            _sink(scores[i], ids[i], 0, end)

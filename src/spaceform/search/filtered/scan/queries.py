@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan.codes import rotated
 from spaceform.search.filtered.scan.layout import Layout
 from spaceform.types import FloatArray
 
@@ -103,14 +102,8 @@ def with_products(
     return asked._replace(cells=products + start[:, None], reach=reach)
 
 
-def with_bits(asked: Asked, layout: Layout, metric: str, *, recall: float) -> Asked:
-    """Add the queries in four bits per rotated coordinate; needs ``with_cells`` too. O(q d D)."""
-    spun = rotated(turned(asked.exact, asked.norms, layout, metric), layout.rotation)
-    return with_quarters(asked, spun, share=share_of(recall, spun.shape[1]))
-
-
 def with_quarters(asked: Asked, spun: NDArray[np.float32], *, share: float) -> Asked:
-    """Add the same from rotated queries; ``share`` of an error may point along the query."""
+    """Add the queries in four bits per rotated coordinate; ``share`` of an error may point along the query. O(q D)."""
     turned = spun.astype(np.float64)
     low = turned.min(axis=1)
     step = np.maximum((turned.max(axis=1) - low) / (2**PLANES - 1), 1e-300)

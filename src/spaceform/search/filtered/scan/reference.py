@@ -34,31 +34,6 @@ class _Best:
             self.limit = -worst * worst * (1 + 1e-12) if self.metric == 1 else worst
 
 
-def search(*arguments: Any) -> None:
-    """Do what the kernel of this name does, given what it is given, in its order: kernels know no keywords."""
-    plan, metric, words, counts, base, layout, asked, first, last, scores, ids, seen = arguments
-    passing = bitmaps.unpack(words, len(base.ids))
-    for i in range(first, last):
-        best = _Best(scores.shape[1], metric)
-        ordered = np.zeros(1, np.int64) if plan == SCAN else np.flatnonzero(counts)  # a scan knows no cells
-        promising = plan in (CELLS, PRIVATE)
-        if promising:
-            ordered = ordered[np.argsort(-asked.reach[i, ordered], kind="stable")]
-        for cell in ordered.tolist():
-            if promising and asked.reach[i, cell] < best.limit:
-                break
-            stop = layout.starts[-1] if plan == SCAN else layout.starts[cell + 1]
-            entries = np.arange(layout.starts[cell], stop)
-            places = layout.where[entries] if plan == PRIVATE else entries
-            kept = passing[places]
-            entries, places = entries[kept], places[kept]
-            seen[i, 0] += len(entries)
-            _take(plan, i, (entries, places), cell=cell, data=(base, layout, asked), best=best, seen=seen)
-        found = sorted(best.heap, reverse=True)
-        scores[i, : len(found)] = [closeness for closeness, _ in found]
-        ids[i, : len(found)] = [-row for _, row in found]
-
-
 def ask(*arguments: Any) -> None:
     """Do what `asking.ask` does, given what it is given, in its order."""
     metric, wanted, words, counts, base, layout, asked, first, last, outputs = arguments
@@ -87,8 +62,34 @@ def ask(*arguments: Any) -> None:
             continue
         if plan == BITS:
             one = with_quarters(one, turned[i : i + 1], share=bit_share)
-        part = scores[i : i + 1], ids[i : i + 1], seen[i : i + 1]
-        search(plan, metric, words, counts, base, layout, one, 0, 1, *part)
+        best = _Best(scores.shape[1], metric)
+        _search(plan, (words, counts), (base, layout, one), best=best, seen=seen[i : i + 1])
+        found = sorted(best.heap, reverse=True)
+        scores[i, : len(found)] = [closeness for closeness, _ in found]
+        ids[i, : len(found)] = [-row for _, row in found]
+
+
+def _search(
+    plan: int, matches: tuple[bitmaps.Words, IntArray], data: tuple[Base, Layout, Asked], *, best: _Best, seen: IntArray
+) -> None:
+    """Look for the best of one query as `kernels` does: cell by cell, or, for a scan, in one range over all cells."""
+    (words, counts), (base, layout, asked) = matches, data
+    passing = bitmaps.unpack(words, len(base.ids))
+    starts, ordered = layout.starts, np.flatnonzero(counts)
+    if plan == SCAN:
+        starts, ordered = starts[[0, -1]], np.zeros(1, np.int64)
+    promising = plan in (CELLS, PRIVATE)
+    if promising:
+        ordered = ordered[np.argsort(-asked.reach[0, ordered], kind="stable")]
+    for cell in ordered.tolist():
+        if promising and asked.reach[0, cell] < best.limit:
+            break
+        entries = np.arange(starts[cell], starts[cell + 1])
+        places = layout.where[entries] if plan == PRIVATE else entries
+        kept = passing[places]
+        entries, places = entries[kept], places[kept]
+        seen[0, 0] += len(entries)
+        _take(plan, 0, (entries, places), cell=cell, data=data, best=best, seen=seen)
 
 
 def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> float:

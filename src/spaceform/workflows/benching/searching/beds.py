@@ -18,6 +18,7 @@ from spaceform.data.generators.correlated import correlated_rows
 from spaceform.data.layouts.benchmarks.search import SearchTask, load_arxiv_fanns, load_yfcc
 from spaceform.data.wordnet import LEXICOGRAPHER_CLASSES, load_glosses, load_nouns
 from spaceform.errors import InputError
+from spaceform.geometry.arrays import direction
 from spaceform.nets.text import TextEncoder
 from spaceform.rng import as_generator
 from spaceform.search.filters import Expr, F
@@ -152,7 +153,7 @@ def from_task(name: str, task: SearchTask) -> Bed:
     total = TUNED + MEASURED
     if len(task.queries) < total:
         raise InputError("data", got=f"{len(task.queries)} queries", expected=f"{total}, to tune and to measure with")
-    X, queries = (_unit(np.asarray(some, dtype=np.float32)) for some in (task.X, task.queries[:total]))
+    X, queries = (direction(np.asarray(some, dtype=np.float32)) for some in (task.X, task.queries[:total]))
     where = [_expression(asked) for asked in task.asked[:total]]
     return Bed(name, X, task.columns, queries, [Cell(name.partition(":")[0], float("nan"), where)])
 
@@ -166,10 +167,6 @@ def _part(column: str, operator: str, value: Any) -> Expr:
     if operator == "between":
         return F(column).between(*value)
     return F(column).contains(value) if operator == "contains" else F(column) == value
-
-
-def _unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
-    return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), np.float32(1e-12))
 
 
 def _packages(name: str, X: NDArray[np.float32], attributes: Mapping[str, Any]) -> Bed:
