@@ -220,7 +220,7 @@ def test_what_was_made_otherwise_is_not_mixed(table, tmp_path):
 
 
 def test_two_processes_do_not_work_in_one_folder(table, tmp_path):
-    from spaceform.workflows.embedding.files import sole_driver
+    from spaceform.workflows.embedding.driving import sole_driver
 
     (tmp_path / "out").mkdir()
     with sole_driver(tmp_path / "out"), pytest.raises(InputError, match="another process"):

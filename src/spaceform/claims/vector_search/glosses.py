@@ -8,15 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.data.fetching.cache import remembered
-from spaceform.data.wordnet import LEXICOGRAPHER_CLASSES, WordNet, load_nouns
-from spaceform.nets.text import TextEncoder
-from spaceform.rng import as_generator
+from spaceform.data.wordnet import LEXICOGRAPHER_CLASSES, WordNet
+from spaceform.encoders.gloss_vectors import load_gloss_vectors
 from spaceform.types import IntArray, Progress, no_progress
-
-QUERIES = 2_000
-"""Nouns that are kept out of the index; their words, without the gloss, are the queries."""
-_TOKENS = 32
 
 
 class Glosses(NamedTuple):
@@ -33,19 +27,8 @@ class Glosses(NamedTuple):
 
 def load_glosses(n: int, *, progress: Progress = no_progress) -> Glosses:
     """Return ``n`` nouns drawn once and for all; encoding 52,000 of them takes minutes, once."""
-    nouns = load_nouns(progress=progress)
-    drawn = as_generator(0).permutation(len(nouns))
-    held, kept = drawn[:QUERIES], np.sort(drawn[QUERIES : QUERIES + n])
-
-    def encode() -> dict[str, np.ndarray]:
-        encoder = TextEncoder("minilm", max_tokens=_TOKENS)
-        texts = nouns.texts()
-        words = [", ".join(nouns.lemmas[row]) for row in held.tolist()]
-        rows = encoder.encode([texts[row] for row in kept.tolist()], batch_size=256, progress=progress)
-        return {"rows": rows, "queries": encoder.encode(words, batch_size=256, progress=progress)}
-
-    made = remembered("gloss-vectors", {"recipe": 1, "rows": n, "tokens": _TOKENS, "model": "minilm"}, encode)
-    return Glosses(made["rows"], made["queries"], _attributes(nouns, kept))
+    made = load_gloss_vectors(n, progress=progress)
+    return Glosses(made.rows, made.queries, _attributes(made.nouns, made.kept))
 
 
 def _attributes(nouns: WordNet, rows: IntArray) -> dict[str, Any]:

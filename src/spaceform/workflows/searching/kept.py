@@ -18,6 +18,7 @@ from spaceform.errors import InputError, SpaceFormatError
 from spaceform.search.filtered.index import FilteredIndex
 from spaceform.space import Space
 from spaceform.types import Progress, no_progress
+from spaceform.workflows.places.whole import write_whole
 from spaceform.workflows.projection import Projection, project
 from spaceform.workflows.searching.finder import METRIC
 
@@ -66,13 +67,11 @@ class Kept:
             with suppress(ValueError, OSError):
                 return _read(place / _MAP, len(self._space))
         made = project(self._space, progress=progress)
+        table = np.column_stack([made.rows, made.xy])
         for place in self.places:
             with suppress(OSError):
                 place.mkdir(parents=True, exist_ok=True)
-                staging = place / f".{_MAP}"
-                with staging.open("wb") as file:
-                    np.save(file, np.column_stack([made.rows, made.xy]), allow_pickle=False)
-                staging.replace(place / _MAP)
+                write_whole(place / _MAP, lambda file: np.save(file, table, allow_pickle=False))
                 break
         return made
 

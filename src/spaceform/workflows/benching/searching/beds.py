@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.data.debian import load_debian
-from spaceform.data.fetching.cache import remembered
 from spaceform.data.generators.correlated import correlated_rows
 from spaceform.data.layouts.benchmarks.search import SearchTask, load_arxiv_fanns, load_yfcc
-from spaceform.data.wordnet import LEXICOGRAPHER_CLASSES, load_glosses, load_nouns
+from spaceform.data.wordnet import LEXICOGRAPHER_CLASSES, load_glosses
+from spaceform.encoders.gloss_vectors import load_gloss_vectors
 from spaceform.errors import InputError
 from spaceform.geometry.arrays import direction
-from spaceform.nets.text import TextEncoder
-from spaceform.rng import as_generator
 from spaceform.search.filters import Expr, F
 from spaceform.types import IntArray, Progress, no_progress
 from spaceform.workflows.benching.searching.cells import SHARES, Cell, Drawer, around
@@ -31,7 +29,7 @@ TUNED, MEASURED = 40, 120
 
 K = 10
 
-_NOUNS, _NOUN_QUERIES, _TOKENS = 50_000, 2_000, 32
+_NOUNS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +57,8 @@ def debian_words(progress: Progress = no_progress) -> Bed:
 
 def glosses(progress: Progress = no_progress) -> Bed:
     """Return 50,000 nouns of WordNet, words and gloss as vectors of MiniLM, 384-d; queries are words without gloss."""
-    nouns = load_nouns(progress=progress)
-    drawn = as_generator(0).permutation(len(nouns))
-    held, rows = drawn[:_NOUN_QUERIES], np.sort(drawn[_NOUN_QUERIES : _NOUN_QUERIES + _NOUNS])
-
-    def encode() -> dict[str, NDArray]:
-        encoder = TextEncoder("minilm", max_tokens=_TOKENS)
-        texts = nouns.texts()
-        words = [", ".join(nouns.lemmas[row]) for row in held.tolist()]
-        vectors = encoder.encode([texts[row] for row in rows.tolist()], batch_size=256, progress=progress)
-        return {"rows": vectors, "queries": encoder.encode(words, batch_size=256, progress=progress)}
-
-    recipe = {"recipe": 1, "rows": _NOUNS, "tokens": _TOKENS, "model": "minilm"}
-    made = remembered("gloss-vectors", recipe, encode)  # the claims of filtered search keep the same
+    made = load_gloss_vectors(_NOUNS, progress=progress)  # those of the claims of filtered search
+    nouns, rows = made.nouns, made.kept
     columns = {
         "kind": [LEXICOGRAPHER_CLASSES[kind] for kind in nouns.classes[rows].tolist()],
         "length": np.array([len(nouns.glosses[row]) for row in rows.tolist()]),
@@ -82,7 +69,7 @@ def glosses(progress: Progress = no_progress) -> Bed:
     cells = Drawer(columns, len(rows), np.random.default_rng(0)).cells(
         total, equal=("kind",), ranges=("length", "synset"), sets=("words",)
     )
-    return Bed("wordnet", made["rows"], columns, made["queries"][:total], cells)
+    return Bed("wordnet", made.rows, columns, made.queries[:total], cells)
 
 
 def wordnet_words(progress: Progress = no_progress) -> Bed:

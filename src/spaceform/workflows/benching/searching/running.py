@@ -25,6 +25,7 @@ from spaceform.workflows.benching.searching.masks import Masks
 from spaceform.workflows.benching.searching.measuring import measure, truths
 from spaceform.workflows.benching.searching.method import Method
 from spaceform.workflows.benching.searching.peers import methods
+from spaceform.workflows.places.whole import write_whole
 
 OURS = "spaceform"
 
@@ -86,9 +87,7 @@ def prepared(name: str, folder: Path, progress: Progress = no_progress) -> Bed:
             progress(f"true answers of {name}", done, len(bed.cells))
             lists += truths(bed, masks, cell)
         sizes = np.array([len(one) for one in lists])
-        temporary = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez(temporary, sizes=sizes, ids=np.concatenate(lists))
-        temporary.replace(path)
+        write_whole(path, lambda file: np.savez(file, sizes=sizes, ids=np.concatenate(lists)))
     return bed
 
 
@@ -110,9 +109,8 @@ def run_one(bed_name: str, method: str, threads: Sequence[int], path: str) -> No
 
 
 def _write(path: Path, figures: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.partial")
-    temporary.write_text(json.dumps(figures, indent=1, sort_keys=True), encoding="utf-8")
-    temporary.replace(path)
+    text = json.dumps(figures, indent=1, sort_keys=True)
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> dict[str, Any]:

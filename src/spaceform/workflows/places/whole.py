@@ -1,20 +1,15 @@
-"""Files that are there whole or not at all, and folders that one process at a time works in."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from spaceform.errors import InputError
-
 PARTIAL = ".partial-"
 """What the name of a file has while it is being written."""
-
-LOCK = ".embed.lock"
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -43,22 +38,3 @@ def remove_partial(folder: Path) -> None:
     """Remove what killed processes left half-written in ``folder``."""
     for path in folder.glob(f".*{PARTIAL}*"):
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def sole_driver(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system drops with the process; ``InputError`` when another one holds it."""
-    with (folder / LOCK).open("ab") as handle:
-        try:
-            import fcntl
-        except ImportError:  # Windows: one driver at a time is the caller's affair
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            got = f"{folder}, where another process is embedding"
-            raise InputError("out", got=got, expected="one process at a time") from error
-        except OSError:  # a file system without locks: no other process can be seen on it
-            pass
-        yield
