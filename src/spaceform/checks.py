@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -129,14 +130,13 @@ def check_real(
     value: Any, name: str, *, low: float | None = None, high: float | None = None, open_ends: bool = False
 ) -> float:
     """Return ``value`` as a finite float within ``[low, high]`` (``(low, high)`` with ``open_ends``)."""
-    expected = f"a number{_interval(low, high)}" + (" (ends excluded)" if open_ends else "")
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InputError(name, got=repr(value), expected=expected)
-    number = float(value)
+    is_number = not isinstance(value, bool | np.bool_) and isinstance(value, int | float | np.integer | np.floating)
+    number = float(value) if is_number else math.nan
     too_low = low is not None and (number <= low if open_ends else number < low)
     too_high = high is not None and (number >= high if open_ends else number > high)
-    if not np.isfinite(number) or too_low or too_high:
-        raise InputError(name, got=number, expected=expected)
+    if not math.isfinite(number) or too_low or too_high:
+        expected = f"a number{_interval(low, high)}" + (" (ends excluded)" if open_ends else "")
+        raise InputError(name, got=number if is_number else repr(value), expected=expected)
     return number
 
 

@@ -79,7 +79,7 @@ def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random
         for row in rows:  # one by one: what a call costs before it scans weighs most where little passes
             subject.scan(plan, words, asked, rows=row[None], gamma=costs.gamma(asked))
 
-    plans = ["P"] if subject.where is not None else ["S", "I", *(["B"] if subject.layout.rotation.size else [])]
+    plans = ["P"] if subject.where is not None else ["S", "I", *(["B"] if subject.layout.signs.size else [])]
     modes = {" exact": 1.0} if recall >= 1 else {"": recall, " exact": 1.0}
     measured = planner.measure(run, plans, len(subject.base.ids), modes=modes, drawn=generator)
     seconds = {name: [time / len(rows) for time in times] for name, times in measured.items()}

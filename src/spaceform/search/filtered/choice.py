@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.matching import Matches
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
+from spaceform.search.filtered.scan.kernels import FEW
 from spaceform.search.filtered.state import State
 from spaceform.types import FloatArray
+
+_SCAN = Wanted(PLANS["S"])
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,7 @@ class Plan:
     scored: int
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """``told (q, 2)``: plan of each query, and seconds predicted for the cells; ``possible``: those of the others."""
 
     told: FloatArray
@@ -56,7 +59,7 @@ def answer(
     The cell plan is looked at closely, by counting the matches in the cells nearest to each query, only where it may
     win. With none of the allowed plans to be had (a private list that nobody prepared) it is S.
     """
-    width = max(1, min(k, matches.count))
+    width = max(1, min(k, matches.total))
     if not matches.inside:
         found = Found(
             np.full((len(queries), width), -np.inf),
@@ -78,7 +81,7 @@ def answer(
                 for whole, piece in zip(found, part, strict=True):
                     whole[left] = piece
                 told[left, 0] = PLANS["P"]
-    if state.tail is not None and matches.count > matches.inside:
+    if state.tail is not None and matches.total > matches.inside:
         found = _joined(found, _scan_tail(state, queries, width, matches=matches, recall=recall))
     return Choice(told, possible), found
 
@@ -87,21 +90,23 @@ def _plan(state: State, matches: Matches, *, recall: float, allowed: Sequence[st
     """Return the seconds predicted for plans that cost every query the same, and what to run."""
     segment, exact, m = state.segment, recall >= 1, matches.inside
     costs = segment.costs
+    if m <= FEW and "S" in allowed:
+        return {"S": costs.predict("S", m, exact=exact)}, _SCAN
     possible: dict[str, float] = {}
     if "S" in allowed:
         possible["S"] = costs.predict("S", m, exact=exact)
-    if "B" in allowed and segment.layout.rotation.size:
+    if "B" in allowed and segment.layout.signs.size:
         possible["B"] = costs.predict("B", m, exact=exact)
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
     best = min(possible, key=lambda name: possible[name], default="")
     at, seconds = costs.curve("I", exact=exact)
-    if "I" in allowed and min(seconds) < possible.get(best, np.inf):
+    if "I" in allowed and (not best or seconds.min() < possible[best]):
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
         cells = Wanted(
             NONE, NONE if best == "P" else PLANS[best or "I"], possible.get(best, np.inf), near, far,
-            m / len(segment), everything, np.array(at), np.array(seconds),
+            m / len(segment), everything, at, seconds,
         )  # fmt: skip
         return possible, cells if best else cells._replace(plan=PLANS["I"])
     if not best:

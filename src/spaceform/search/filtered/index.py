@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
@@ -27,6 +28,8 @@ from spaceform.search.filtered.storage import Store, open_index, read_record
 from spaceform.search.filters import Expr
 from spaceform.space_rows import check_attributes
 from spaceform.types import IntArray, PathLike, Progress, RandomState, no_progress
+
+_ALL = tuple(PLANS)
 
 _TAIL, _TAIL_SHARE = 4_096, 0.25
 """A tail of more rows than both (a number, a share of the segment) is compacted when rows are added."""
@@ -108,15 +111,14 @@ class FilteredIndex:
         """
         state, asked, recall = self._asked(queries, recall)
         check_integer(k, "k", low=1)
-        parts = []
+        if not isinstance(where, list | tuple):
+            matches = self._matcher.matches(where, state)
+            return _padded(self._answered(state, asked, k, matches=matches, recall=recall)[1], k, matches.total)
+        result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
         for rows, one in grouped(where, len(asked)):
             matches = self._matcher.matches(one, state)
             found = self._answered(state, asked[rows], k, matches=matches, recall=recall)[1]
-            parts.append((rows, _padded(found, k, matches.count)))
-        if len(parts) == 1:
-            return parts[0][1]
-        result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
-        for rows, part in parts:
+            part = _padded(found, k, matches.total)
             result.rows[rows], result.closeness[rows] = part.rows, part.closeness
         return result
 
@@ -138,13 +140,13 @@ class FilteredIndex:
         name, seconds = choice.of(0)
         predicted = {plan: round(1e3 * value, 4) for plan, value in seconds.items()}
         screened, scored = (int(value) for value in found.seen[0])
-        plan = Plan(name, matches.count, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
-        width = min(k, matches.count)
+        plan = Plan(name, matches.total, predicted, 1e3 * took, 1e3 * filtered, screened, scored)
+        width = min(k, matches.total)
         return Nearest(found.ids[:, :width], found.closeness[:, :width]), plan
 
     def count(self, where: Filter = None) -> int:
         """Return how many rows pass a filter; exact."""
-        return self._matcher.matches(where, self._fitted()).count
+        return self._matcher.matches(where, self._fitted()).total
 
     def matching(self, where: Filter = None) -> IntArray:
         """Return the ids of the rows that pass a filter, ascending."""
@@ -330,11 +332,13 @@ class FilteredIndex:
     def _asked(self, queries: ArrayLike, recall: float | None) -> tuple[State, NDArray[np.float32], float]:
         state = self._fitted()
         asked = check_rows(queries, "queries", self.metric, width=state.segment.base.rows.shape[1])
-        return state, asked, check_real(self.recall if recall is None else recall, "recall", low=0.0, high=1.0)
+        if recall is None:
+            return state, asked, self.recall
+        return state, asked, check_real(recall, "recall", low=0.0, high=1.0)
 
-    def _allowed(self) -> list[str]:
+    def _allowed(self) -> Sequence[str]:
         if self.plans == "auto":
-            return list(PLANS)
+            return _ALL
         if not isinstance(self.plans, str) or not self.plans or set(self.plans) - set(PLANS):
             raise InputError("plans", got=repr(self.plans), expected="'auto' or letters of " + "".join(PLANS))
         return list(self.plans)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,14 +23,13 @@ REMEMBERED = 256
 """Filters whose matches are kept: N / 8 bytes each."""
 
 
-@dataclass(frozen=True)
-class Matches:
+class Matches(NamedTuple):
     """The live rows that pass: in the segment and in the tail, how many, and the private list that holds them all."""
 
     words: Words
     later: Words
     inside: int
-    count: int
+    total: int
     list_name: str = ""
 
 
@@ -47,10 +45,10 @@ class Matcher:
     def matches(self, where: Filter, state: State) -> Matches:
         """Return what passes. Raises ``FilterError`` and ``InputError`` for what is no filter of these rows."""
         alive, later_alive = state.live
-        if isinstance(where, str | Expr) or where is None:
+        if where is None or isinstance(where, (str, Expr)):
             expression, words = self.expression(where, state)
             later = bitmaps.pack(expression.mask(state.tail.table)) if state.tail else later_alive
-            name = _list_name(expression, state)
+            name = _list_name(expression, state) if state.segment.lists else ""
         else:
             words, later = _of_array(where, state)
             name = ""
@@ -65,6 +63,9 @@ class Matcher:
     def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Words]:
         """Return the checked expression and the rows of the segment for which it is true, dead ones included."""
         attributes = state.segment.attributes
+        if not self._most:
+            checked = as_expression(where).check(attributes.schema)
+            return checked, attributes.passing(checked)
         key = (id(attributes), where)
         with self._lock:
             if key in self._known:
@@ -144,7 +145,7 @@ def _of_array(where: Any, state: State) -> tuple[Words, Words]:
 def _list_name(expression: Expr, state: State) -> str:
     """Return the shortest private list that holds all matches of an expression: its own, or that of a conjunct."""
     lists = state.segment.lists
-    if not lists or isinstance(expression, Constant):
+    if isinstance(expression, Constant):
         return ""
     parts = [expression, *(expression.parts if isinstance(expression, And) else ())]
     found = [name for name in map(str, parts) if name in lists]

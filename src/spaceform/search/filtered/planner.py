@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.types import IntArray
+from spaceform.types import FloatArray, IntArray
 
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)
 """Selectivities at which plans are timed; between them times are interpolated in the number of matches."""
@@ -40,7 +39,7 @@ class Costs:
     seconds: Mapping[str, Sequence[float]]
     recalls: Sequence[float]
     recalls_far: Sequence[float]
-    _curves: dict[tuple[str, bool], tuple[list[float], list[float]]] = field(
+    _curves: dict[tuple[str, bool], tuple[FloatArray, FloatArray]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -53,25 +52,17 @@ class Costs:
 
     def predict(self, plan: str, matches: float, *, exact: bool) -> float:
         """Return the expected seconds of a query; infinite for a plan that was not measured."""
-        at, seconds = self.curve(plan, exact=exact)
-        if matches >= at[-1] or len(at) == 1:
-            return float(seconds[-1])
-        after = bisect_right(at, matches)  # of a handful: NumPy takes longer to begin
-        if not after:
-            return float(seconds[0])
-        share = (matches - at[after - 1]) / (at[after] - at[after - 1])
-        return float(seconds[after - 1] + share * (seconds[after] - seconds[after - 1]))
+        return float(np.interp(matches, *self.curve(plan, exact=exact)))
 
-    def curve(self, plan: str, *, exact: bool) -> tuple[list[float], list[float]]:
-        """Return the measured seconds by matches, ascending."""
+    def curve(self, plan: str, *, exact: bool) -> tuple[FloatArray, FloatArray]:
+        """Return the measured seconds by matches, ascending; infinite for a plan that was not measured."""
         key = plan, exact
         if key not in self._curves:
             measured = self.seconds.get(plan, self.seconds.get(f"{plan} exact"))
             if exact:
                 measured = self.seconds.get(f"{plan} exact")
-            self._curves[key] = (
-                (list(self.matches)[::-1], list(measured)[::-1]) if measured is not None else ([0.0], [math.inf])
-            )
+            at, known = (self.matches, measured) if measured is not None else ([0.0], [math.inf])
+            self._curves[key] = np.array(at[::-1], float), np.array(known[::-1], float)
         return self._curves[key]
 
     def record(self) -> dict[str, Any]:

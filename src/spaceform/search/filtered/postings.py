@@ -11,17 +11,18 @@ import contextlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from spaceform.search.attributes import Kind, Schema
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.marking import mark, mark_between
+from spaceform.search.filtered.scan.marking import keep_between, mark, mark_between
 from spaceform.search.filters import And, Between, Comparison, Constant, Contains, Expr, IsNull, Not, Or, Predicate
 
 _DENSE = 12
@@ -76,7 +77,7 @@ class ValueIndex:
         """Return the rows for which a condition on this column is true."""
         if isinstance(condition, IsNull):
             return self.null
-        between = self._between(condition) if self._plain else None
+        between = self.between(condition)
         if between is not None:
             return self._range(*between)
         answers = condition.truth(self.values).combine_chunks()
@@ -86,8 +87,10 @@ class ValueIndex:
             return self._range(int(found[0]), int(found[-1]) + 1) if len(found) else bitmaps.empty(self.n)
         return bitmaps.pack(holding[self._ranks])
 
-    def _between(self, condition: Predicate) -> tuple[int, int] | None:
+    def between(self, condition: Predicate) -> tuple[int, int] | None:
         """Return the first rank that passes and the one behind the last, where ranks that pass are neighbours."""
+        if not self._plain:
+            return None
         if isinstance(condition, Between):
             return self._rank(condition.low.value, bisect_left), self._rank(condition.high.value, bisect_right)
         if not isinstance(condition, Comparison) or condition.operator == "!=":
@@ -106,7 +109,20 @@ class ValueIndex:
             with contextlib.suppress(OverflowError):  # an integer beyond 64 bits
                 exact = self._numbers.dtype.type(value)
                 return int(np.searchsorted(self._numbers, exact, "left" if side is bisect_left else "right"))
-        return side(range(len(self._ordered)), value, key=lambda place: self._ordered[place].as_py())
+        return side(self._listed, value)
+
+    @cached_property
+    def _listed(self) -> list[Any]:
+        return self._ordered.to_pylist()
+
+    def rows(self, low: int, high: int) -> NDArray[np.int32]:
+        """Return the rows whose values have ranks from ``low`` to below ``high``, sorted by value, then by row."""
+        return self._rows[self._starts[low] : self._starts[max(low, high)]]
+
+    def kept(self, rows: NDArray[np.int32], low: int, high: int) -> NDArray[np.int32]:
+        """Return those of ``rows`` whose values have ranks from ``low`` to below ``high``; O(rows)."""
+        kept: NDArray[np.int32] = keep_between(rows, self._ranks, low, high)
+        return kept
 
     def _range(self, low: int, high: int) -> Words:
         """Return the rows whose values have ranks from ``low`` to below ``high``."""
@@ -186,10 +202,32 @@ class AttributeIndex:
         """Return the rows for which a checked expression is true; what is false is not asked where nothing needs it."""
         if isinstance(expression, Predicate):
             return self._column(expression.column).passing(expression)
-        if isinstance(expression, And | Or):
-            join = np.bitwise_and if isinstance(expression, And) else np.bitwise_or
-            return reduce(join, map(self.passing, expression.parts))
+        if isinstance(expression, And):
+            return self._passing_all(expression)
+        if isinstance(expression, Or):
+            return reduce(np.bitwise_or, map(self.passing, expression.parts))
         return self.truth(expression).yes
+
+    def _passing_all(self, expression: And) -> Words:
+        """Return the rows that pass all parts: those of the rarest range of values are looked at one by one."""
+        ranges, rest = [], []
+        for part in expression.parts:
+            column = self._column(part.column) if isinstance(part, Predicate) else None
+            between = column.between(part) if isinstance(column, ValueIndex) and isinstance(part, Predicate) else None
+            if between is None:
+                rest.append(part)
+            else:
+                assert isinstance(column, ValueIndex)  # noqa: S101  others have no ranges
+                ranges.append((len(column.rows(*between)), column, between))
+        found = [self.passing(part) for part in rest]
+        if ranges:
+            ranges.sort(key=lambda one: one[0])
+            _, column, between = ranges[0]
+            rows = column.rows(*between)
+            for _, column, between in ranges[1:]:
+                rows = column.kept(rows, *between)
+            found.append(mark(rows, len(self.table)))
+        return reduce(np.bitwise_and, found)
 
     def truth(self, expression: Expr) -> Truth:
         """Return where a checked expression is true and where it is false; O(n / 64) per connective."""

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from spaceform.search.exact import exact_search
 from spaceform.search.filtered.scan import bitmaps, kernels
 from spaceform.search.filtered.scan.cells import assign, k_means
-from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes, random_rotation, rotated
+from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes
 from spaceform.search.filtered.scan.engine import Engine, Wanted
 from spaceform.search.filtered.scan.layout import METRICS, Base, frozen, lay_out, norms_of
+from spaceform.search.filtered.scan.rotation import as_matrix, random_signs, rotate, rotated
 
 PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE]
 
@@ -99,17 +100,38 @@ def test_bytes_err_by_no_more_than_they_say(shift):
     assert spread == pytest.approx(np.linalg.norm(codes.astype(float) - 128, axis=1).max())
 
 
-def test_signs_estimate_without_bias_and_know_their_error():
+@pytest.mark.parametrize("d", [64, 100, 128, 384])
+def test_rotations_are_orthogonal_mix_everything_and_are_the_same_compiled(d):
+    generator = np.random.default_rng(d)
+    signs = random_signs(d, generator)
+    matrix = as_matrix(signs)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-5)
+    assert np.abs(matrix).max() < 12 / np.sqrt(len(matrix))  # no coordinate stays by itself
+    X = generator.normal(size=(3, d))
+    turned = np.empty(len(matrix), np.float32)
+    for row, expected in zip(X, rotated(X, signs), strict=True):
+        rotate(row, signs, turned)
+        np.testing.assert_array_equal(turned, expected)
+        np.testing.assert_allclose(turned, row.astype(np.float32) @ matrix[:d], atol=1e-5)
+
+
+@pytest.mark.parametrize(("d", "words"), [(60, 4), (100, 4), (384, 8), (768, 16), (1_024, 24)])
+def test_signs_estimate_without_bias_and_know_their_error(d, words):
     generator = np.random.default_rng(0)
-    gaps, query = generator.normal(size=(4_000, 100)).astype(np.float32), generator.normal(size=100)
-    rotation = random_rotation(100, generator)
-    assert rotation.shape == (128, 128)
-    np.testing.assert_allclose(rotation @ rotation.T, np.eye(128), atol=1e-5)
-    bits, ones, factor, deviation = encode_bits(gaps, rotation)
-    signs = 2.0 * np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little") - 1
-    np.testing.assert_array_equal(ones, (signs > 0).sum(axis=1))
-    turned = rotated(query[None], rotation)[0]
-    off = (factor * (signs @ turned) - gaps @ query) / (np.linalg.norm(query) * deviation / np.sqrt(127))
+    gaps, query = generator.normal(size=(4_000, d)).astype(np.float32), generator.normal(size=d)
+    signs, level = random_signs(d, generator), generator.normal(size=4_000)
+    wide = signs.shape[1]
+    lines = encode_bits(gaps, level, signs)
+    assert lines.shape == (4_000, words)
+    assert lines.ctypes.data % 64 == 0
+    ones = np.unpackbits(lines.view(np.uint8), axis=1, bitorder="little")[:, :wide]
+    factor, deviation, count, above = lines.view(np.float32)[:, wide // 32 : wide // 32 + 4].T
+    np.testing.assert_array_equal(count, ones.sum(axis=1))
+    assert ((above >= level) & (above <= level + 1e-6 * np.abs(level))).all()
+    turned = rotated(query[None], signs)[0]
+    off = (factor * ((2.0 * ones - 1) @ turned) - gaps @ query) / (
+        np.linalg.norm(query) * deviation / np.sqrt(wide - 1)
+    )
     assert abs(off.mean()) < 0.1
     assert 0.9 < off.std() < 1.1
 

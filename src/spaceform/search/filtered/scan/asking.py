@@ -8,7 +8,21 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE, SCAN, _answer, _ones, _sink
+from spaceform.search.filtered.scan.kernels import (
+    BITS,
+    CELLS,
+    FEW,
+    PRIVATE,
+    SCAN,
+    _ones,
+    positions,
+    scan,
+    scan_bits,
+    scan_cells,
+    score_all,
+)
+from spaceform.search.filtered.scan.rotation import rotate
+from spaceform.search.filtered.scan.scoring import norm_of, sort_best
 
 NEAR = 16
 """Cells nearest to a query whose matches tell how dense matches are around it."""
@@ -37,9 +51,9 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _encode(metric, exact, norm, layout, asked, weights):  # type: ignore[no-untyped-def]
+def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
     """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
-    minima, steps, centre, spread = layout
+    minima, steps, centre, spread = frame
     d = len(exact)
     start = size = largest = corner = 0.0
     moved = False
@@ -77,12 +91,12 @@ def _encode(metric, exact, norm, layout, asked, weights):  # type: ignore[no-unt
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _reaches(metric, gamma, start, size, pad, d, products, lengths, radius, score, reach):  # type: ignore[no-untyped-def]
-    """Fill the scores of the centroids and the best score that each cell may hold."""
+def _reaches(metric, gamma, query, lengths, radius, reach):  # type: ignore[no-untyped-def]
+    """Fill the best score that each cell may hold."""
+    d, start, size, pad, products = query
     for c in range(len(lengths)):
         product = np.float64(products[c])
         rough = 4 * (d + 8) * _EPS * size * lengths[c]
-        score[c] = product + start
         if metric == 1:
             squares = max(0.0, lengths[c] ** 2 - start - product - rough)
             near = max(0.0, np.sqrt(squares) - gamma * radius[c])
@@ -112,87 +126,117 @@ def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _quarter(turned, planes):  # type: ignore[no-untyped-def]
-    """Fill the planes of a rotated query in four bits; return ``low``, ``step``, the sum and the norm."""
+def _quarter(asked, middle, signs, turned, planes):  # type: ignore[no-untyped-def]
+    """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
+    base, unit = 0.0, np.uint64(1)
+    for j in range(len(asked)):
+        base += asked[j] * middle[j]
+    rotate(asked, signs, turned)
     low, high, total, squares = turned[0], turned[0], 0.0, 0.0
     for value in turned:
         low, high = min(low, value), max(high, value)
         total += value
-        squares += value * value
+        squares += np.float64(value) * np.float64(value)
     low, high = np.float64(low), np.float64(high)
     step = max((high - low) / 15, 1e-300)
-    planes[:] = 0
-    for j in range(len(turned)):
-        level = np.uint64(min(15.0, max(0.0, np.rint((np.float64(turned[j]) - low) / step))))
-        for b in range(4):
-            planes[b, j // 64] |= ((level >> np.uint64(b)) & np.uint64(1)) << np.uint64(j % 64)
-    return low, step, total, np.sqrt(squares)
+    for w in range(planes.shape[1]):
+        a = b = c = d = np.uint64(0)
+        for j in range(64):
+            level = np.uint64(min(15.0, max(0.0, np.rint((np.float64(turned[64 * w + j]) - low) / step))))
+            bit = np.uint64(j)
+            a |= (level & unit) << bit
+            b |= ((level >> unit) & unit) << bit
+            c |= ((level >> np.uint64(2)) & unit) << bit
+            d |= (level >> np.uint64(3)) << bit
+        planes[0, w], planes[1, w], planes[2, w], planes[3, w] = a, b, c, d
+    return base, low, step, total, np.sqrt(squares)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def ask(metric, wanted, words, counts, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
+def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
     """Answer queries ``first`` to ``last``: fill scores and ids, best first, from -inf and -1; count rows in ``seen``.
 
     ``wanted`` holds the plan to run, or -1 to choose between cells and ``other`` (-1: run nothing then); the seconds
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
-    opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query, and the
-    measured costs of the cells by matches. ``asked`` holds queries, norms, products with the centroids, and rotated
-    queries. ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds
-    predicted for the cells. Where matches are less than half as dense around a query as overall (negative
-    correlation), all cells are counted on: few matches were cheap when they were measured, because there were no
-    others to open cells for.
+    opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
+    asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits and their numbers per
+    cell, ``asked`` queries and their products with the centroids. ``outputs`` are scores, ids and seen as there, and
+    ``told (q, 2)``: the plan that ran, and the seconds predicted for the cells. Where matches are less than half as
+    dense around a query as overall (negative correlation), all cells are counted on: few matches were cheap when they
+    were measured, because there were no others to open cells for.
     """
+    words, counts = matches
+    queries, products = asked
     scores, ids, seen, told = outputs
-    forced, other, other_seconds, near, far, density, everything, share, bit_share, at, seconds = wanted
-    queries, norms, products, turned = asked
-    n_cells, d = products.shape[1], queries.shape[1]
-    exact, asking, weights = np.empty(d), np.empty(d), np.empty(d, np.int16)
-    score, reach = np.empty(max(1, n_cells)), np.empty(max(1, n_cells))
-    planes = np.zeros((4, layout.bits.shape[1]), np.uint64)
+    plan, other, share, bit_share = wanted[0], wanted[1], wanted[7], wanted[8]
+    where, level, codes, error, lines, starts, _, lengths, radius, minima, steps, centre, middle, spread, signs = layout
+    frame, rows = (minima, steps, centre, spread[0]), (level, codes, error)
+    d, n_cells = queries.shape[1], products.shape[1]
+    exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")
+    reach = np.empty(n_cells)
+    by_signs = bit_share < 1 and len(lines) > 0
+    planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
+    floats = lines.view(np.float32)
     limit, size = np.empty(1), np.empty(1, np.int64)
-    arrays = (
-        layout.where, layout.level, layout.codes, layout.error, layout.bits, layout.ones, layout.factor,
-        layout.deviation, layout.starts,
-    )  # fmt: skip
-    frame = (layout.minima, layout.steps, layout.centre, layout.spread[0])
-    rows = (base.rows, base.norms, base.ids)
-    n = len(layout.error)
+    places = np.empty(0, np.int32)
+    if plan in (SCAN, BITS) or other in (SCAN, BITS):
+        places = positions(words, starts[-1])
     for i in range(first, last):
+        scores[i], ids[i], seen[i], told[i, 1] = -np.inf, -1, 0, np.inf
         for j in range(d):
             exact[j] = queries[i, j]
-        start, length, scale, offset, pad = _encode(metric, exact, norms[i], frame, asking, weights)
-        plan, local = forced, 1.0
-        score[0] = 0.0
-        if n_cells:
-            gamma = near
-            _reaches(metric, near, start, length, pad, d, products[i], layout.lengths, layout.radius, score, reach)
-            if plan == -1 or (plan == CELLS and near != far):
-                local = local_density(reach, counts, layout.starts)
-            if plan == -1:
-                cells = everything
-                if local >= max(density / 2, 1 / n):
-                    cells = min(everything, np.interp(local * n, at, seconds))
-                told[i, 1] = cells
-                plan = CELLS if cells < other_seconds else other
-            if plan == CELLS and local < density:
-                gamma = far
-            if gamma != near:
-                _reaches(metric, far, start, length, pad, d, products[i], layout.lengths, layout.radius, score, reach)
-        told[i, 0] = plan
-        if plan < 0:
-            continue
-        low = step = total = doubt = 0.0
-        if plan == BITS:
-            low, step, total, doubt = _quarter(turned[i], planes)
+        norm = norm_of(exact)
         limit[0], size[0] = -np.inf, 0
         best = (scores[i], ids[i], size, limit)
-        numbers = (norms[i], scale, offset, length * share, pad, score, low, step, total, doubt * bit_share)
-        one = (exact, weights, planes, reach, numbers)
-        _answer(plan, metric, words, counts, rows, arrays, one, best, seen[i])
-        for end in range(size[0] - 1, 0, -1):  # take the worst from the top, put it last
-            scores[i, 0], scores[i, end] = scores[i, end], scores[i, 0]
-            ids[i, 0], ids[i, end] = ids[i, end], ids[i, 0]
-            _sink(scores[i], ids[i], 0, end)
+        if plan == SCAN and len(places) <= FEW:
+            score_all(metric, places, base, exact, norm, best, seen[i])
+            sort_best(scores[i], ids[i], size[0])
+            told[i, 0] = plan
+            continue
+        start, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
+        query = (d, start, length, pad, products[i])
+        taken = _chosen(metric, wanted, query, (starts, lengths, radius, counts), reach, told[i])
+        told[i, 0] = taken
+        if taken < 0:
+            continue
+        one = (exact, weights, (norm, scale, offset, length * share, pad))
+        mean = low = step = total = doubt = 0.0
+        if planes.shape[1] and taken != SCAN:
+            mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, planes)
+        quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad))
+        if taken in (CELLS, PRIVATE):
+            scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i])
+        else:
+            seen[i, 0] += len(places)
+            if taken == BITS and planes.shape[1]:
+                scan_bits(metric, places, base, rows, quarters, one, best, seen[i])
+            else:
+                scan(metric, places, np.empty(0), base, rows, one, best, seen[i])
+        sort_best(scores[i], ids[i], size[0])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyped-def]
+    """Return the plan of a query, and fill the bound of every cell where cells may be opened."""
+    plan, other, other_seconds, near, far, density, everything, _, _, at, seconds = wanted
+    starts, lengths, radius, counts = cells
+    if not len(reach):
+        return plan if plan != -1 else other
+    local, gamma, n = 1.0, near, starts[-1]
+    _reaches(metric, near, query, lengths, radius, reach)
+    if plan == -1 or (plan == CELLS and near != far):
+        local = local_density(reach, counts, starts)
+    if plan == -1:
+        cost = everything
+        if local >= max(density / 2, 1 / n):
+            cost = min(everything, np.interp(local * n, at, seconds))
+        told[1] = cost
+        plan = CELLS if cost < other_seconds else other
+    if plan == CELLS and local < density:
+        gamma = far
+    if gamma != near:
+        _reaches(metric, far, query, lengths, radius, reach)
+    return plan
 
 
 __all__ = ["BITS", "CELLS", "NEAR", "PRIVATE", "SCAN", "ask", "cell_counts", "local_density"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spaceform.search.filtered.scan.rotation import as_matrix
 from spaceform.types import FloatArray
 
 _BLOCK_BYTES = 16 * 2**20
-
-BitCodes = tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
+_LINE_WORDS = 8
+"""Words of a line of the processor's cache."""
 
 
 def encode_bytes(
@@ -33,39 +34,45 @@ def encode_bytes(
     return codes, error, spread
 
 
-def random_rotation(d: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Return a random orthogonal matrix of d rounded up to a multiple of 64 (QR of a Gaussian matrix)."""
-    wide = -(-d // 64) * 64
-    factor, triangle = np.linalg.qr(generator.standard_normal((wide, wide)))
-    return np.ascontiguousarray(factor * np.sign(np.diag(triangle)), dtype=np.float32)
-
-
-def rotated(X: FloatArray, rotation: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ``X (n, d)``, filled up with zeros, times the rotation."""
-    return X.astype(np.float32) @ rotation[: X.shape[1]]
-
-
-def encode_bits(gaps: NDArray[np.float32], rotation: NDArray[np.float32]) -> BitCodes:
+def encode_bits(gaps: NDArray[np.float32], level: FloatArray, signs: NDArray[np.float32]) -> NDArray[np.uint64]:
     """Encode residuals ``r (n, d)`` by the signs of their rotated coordinates (RaBitQ, Gao and Long, SIGMOD 2024).
 
     With ``s`` the signs and ``t`` the rotated residual, ``q . r`` is estimated without bias by
     ``(s . q) |r|^2 / |t|_1``, and the error is about ``|q| |r| sqrt(D |r|^2 / |t|_1^2 - 1)`` times a standard normal
-    over ``sqrt(D - 1)``. Return the bits ``(n, D / 64)``, the number of ones, the factors and
-    ``|r| sqrt(D |r|^2 / |t|_1^2 - 1)``; nothing (length 0) without a rotation. O(n d D).
+    over ``sqrt(D - 1)``. A row becomes one record of words, so that a screen fetches it at once: D / 64 words of signs,
+    then four float32: the factor of ``s . q``, the ``|r| sqrt(D |r|^2 / |t|_1^2 - 1)`` of the error, the number of
+    ones, and ``level`` rounded up. Records begin where lines of the cache do, or fill one in a whole number. O(n d D).
     """
-    wide = len(rotation)
-    n = len(gaps) if wide else 0
-    bits, ones = np.empty((n, wide // 64), np.uint64), np.empty(n, np.int32)
-    factor, deviation = np.empty(n, np.float32), np.empty(n, np.float32)
-    height = max(1, _BLOCK_BYTES // (4 * max(wide, 1)))
-    for start in range(0, n, height):
+    words = signs.shape[1] // 64
+    lines = _aligned(len(gaps), _record(words + 2))
+    floats = lines.view(np.float32)[:, 2 * words : 2 * words + 4]
+    if not len(gaps):
+        return lines
+    matrix = as_matrix(signs)[: gaps.shape[1]]
+    height = max(1, _BLOCK_BYTES // (4 * signs.shape[1]))
+    for start in range(0, len(gaps), height):
         block = slice(start, start + height)
-        turned = rotated(gaps[block], rotation)
+        turned = gaps[block] @ matrix
         positive = turned > 0
-        bits[block] = np.packbits(positive, axis=1, bitorder="little").view(np.uint64)
-        ones[block] = positive.sum(axis=1)
+        lines[block, :words] = np.packbits(positive, axis=1, bitorder="little").view(np.uint64)
         squares = np.einsum("nd,nd->n", turned, turned, dtype=np.float64)
         sums = np.maximum(np.abs(turned).sum(axis=1, dtype=np.float64), 1e-30)
-        factor[block] = squares / sums
-        deviation[block] = np.sqrt(squares * np.maximum(0.0, wide * squares / sums**2 - 1))
-    return bits, ones, factor, deviation
+        floats[block, 0] = squares / sums
+        floats[block, 1] = np.sqrt(squares * np.maximum(0.0, 64 * words * squares / sums**2 - 1))
+        floats[block, 2] = positive.sum(axis=1)
+        floats[block, 3] = np.nextafter(level[block].astype(np.float32), np.float32(np.inf))
+    return lines
+
+
+def _record(words: int) -> int:
+    """Return the words of a record that is never spread over more lines than it must be."""
+    if words > _LINE_WORDS:
+        return -(-words // _LINE_WORDS) * _LINE_WORDS
+    return 1 << (words - 1).bit_length()
+
+
+def _aligned(n: int, width: int) -> NDArray[np.uint64]:
+    """Return zeros ``(n, width)`` that begin where a line of the cache does."""
+    room = np.zeros(n * width + _LINE_WORDS, np.uint64)
+    first = -(room.ctypes.data // room.itemsize) % _LINE_WORDS
+    return room[first : first + n * width].reshape(n, width)

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.scan import kernels, reference
 from spaceform.search.filtered.scan.asking import ask, cell_counts
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.codes import rotated
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
-from spaceform.search.filtered.scan.queries import share_of, turned
+from spaceform.search.filtered.scan.queries import products_of, share_of
 from spaceform.types import FloatArray, IntArray
 
 PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE}
@@ -27,6 +26,7 @@ NONE = -1
 
 _ONE_CELL = np.ones(1, np.int64)
 _NOTHING = np.zeros(1)
+_CODES = {metric: code for code, metric in enumerate(METRICS)}
 
 
 class Found(NamedTuple):
@@ -70,41 +70,26 @@ class Engine:
     ) -> tuple[Found, FloatArray]:  # fmt: skip
         """Answer queries; return also ``(q, 2)``: the plan that each took, and the seconds predicted for the cells.
 
-        O(q d (n_cells + screened rows)) for plans that use cells.
+        O(q (D log D + screened rows d)), and O(q d n_cells) for plans that use cells.
         """
         q, d = queries.shape
-        plan = wanted.plan
-        exact = queries.astype(np.float64)
-        norms = np.sqrt((exact * exact).sum(axis=1))  # row by row: the same alone and in a batch
-        cells = plan != kernels.SCAN
-        products = np.empty((q, 0), np.float32)
-        spun = np.empty((q, 0), np.float32)
-        if cells or kernels.BITS in (plan, wanted.other):
-            direction = turned(exact, norms, layout, self.metric)
-            if cells:
-                products = direction.astype(np.float32) @ layout.centroids.T
-            if kernels.BITS in (plan, wanted.other):
-                spun = rotated(direction, layout.rotation)
-        if plan == kernels.PRIVATE:
-            counts: IntArray = np.ones(layout.n_cells, np.int64)
-        else:
-            counts = cell_counts(words, layout.starts) if cells else _ONE_CELL
-        found = Found(np.full((q, k), -np.inf), np.full((q, k), -1), np.zeros((q, 2), np.int64))
-        told = np.full((q, 2), np.inf)
-        shares = share_of(recall, d), share_of(recall, len(layout.rotation))
-        numbers = (*wanted[:7], *shares, wanted.at, wanted.seconds)
-        run = ask if self.compiled else reference.ask
-        metric = METRICS.index(self.metric)
-
-        def part(bounds: tuple[int, int]) -> None:
-            first, last = bounds
-            asked = (queries, norms, products, spun)
-            run(metric, numbers, words, counts, base, layout, asked, first, last, (*found, told))
-
+        plan, compiled = wanted.plan, self.compiled
+        products, counts = np.empty((q, 0), np.float32), _ONE_CELL
+        if plan not in (kernels.SCAN, kernels.BITS):
+            products = products_of(queries, layout, self.metric)
+            alone = plan == kernels.PRIVATE
+            counts = np.ones(layout.n_cells, np.int64) if alone else cell_counts(words, layout.starts)
+        found = Found(np.empty((q, k)), np.empty((q, k), np.int64), np.empty((q, 2), np.int64))
+        told = np.empty((q, 2))
+        run = ask if compiled else reference.ask
+        numbers = (*wanted[:7], share_of(recall, d), share_of(recall, layout.signs.shape[1]), *wanted[7:])
+        shared = _CODES[self.metric], numbers, (words, counts), tuple(base), tuple(layout), (queries, products)
+        outputs = (*found, told)
         if self.threads == 1 or q == 1:
-            part((0, q))
+            run(*shared, 0, q, outputs)
         else:
             edges = np.linspace(0, q, min(self.threads, q) + 1).astype(int).tolist()
             with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(part, itertools.pairwise(edges)))
+                bounds = itertools.pairwise(edges)
+                list(pool.map(lambda part: run(*shared, *part, outputs), bounds))  # type: ignore[call-arg]
         return found, told

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan.cells import assign, k_means
-from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes, random_rotation
+from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes
+from spaceform.search.filtered.scan.rotation import random_signs
 from spaceform.types import FloatArray, IntArray
 
 METRICS = ("cosine", "euclidean", "ip")
 """What may be near; the kernels know a metric by its position here."""
 
 MAX_ROTATED = 2_048
-"""Widest vectors with 1-bit codes: the rotation is a dense matrix, O(d^2) per query."""
+"""Widest vectors with 1-bit codes: rows are rotated by a dense matrix, O(d^2) each."""
 
 
 class Base(NamedTuple):
@@ -36,20 +37,17 @@ class Layout(NamedTuple):
     """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
 
     ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
-    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``. 1 bit: ``bits``,
-    their number ``ones``, and the estimate ``factor * (signs . q)`` of ``q . (x - centroid)``, off by about
-    ``deviation``. Cells: ``centroids``, their ``lengths``, and ``radius``,
-    the largest distance of a row from its centroid.
+    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``. 1 bit: ``lines``,
+    the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the rows: to estimate
+    from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``, their ``lengths``,
+    and ``radius``, the largest distance of a row from its centroid.
     """
 
     where: NDArray[np.int32]
     level: FloatArray
     codes: NDArray[np.uint8]
     error: NDArray[np.float32]
-    bits: NDArray[np.uint64]
-    ones: NDArray[np.int32]
-    factor: NDArray[np.float32]
-    deviation: NDArray[np.float32]
+    lines: NDArray[np.uint64]
     starts: IntArray
     centroids: NDArray[np.float32]
     lengths: FloatArray
@@ -57,8 +55,9 @@ class Layout(NamedTuple):
     minima: FloatArray
     steps: FloatArray
     centre: FloatArray
+    middle: FloatArray
     spread: FloatArray
-    rotation: NDArray[np.float32]
+    signs: NDArray[np.float32]
 
     @property
     def n_cells(self) -> int:
@@ -104,27 +103,23 @@ def lay_out(
     minima = view.min(axis=0).astype(np.float64)
     steps = (view.max(axis=0) - minima) / 255
     steps[steps == 0] = 1.0
-    rotation = random_rotation(view.shape[1], generator) if view.shape[1] <= MAX_ROTATED else np.empty((0, 0), "f4")
+    signs = random_signs(view.shape[1] if view.shape[1] <= MAX_ROTATED else 0, generator)
     gaps = view - centroids[cell]
     radius = np.zeros(len(centroids))
     np.maximum.at(radius, cell, np.sqrt(np.einsum("nd,nd->n", gaps, gaps, dtype=np.float64)) * (1 + 1e-6) + 1e-30)
     starts = np.searchsorted(cell, np.arange(len(centroids) + 1))
-    frame = (minima, steps, centre)
-    layout = _coded(view, frame, starts=starts, centroids=centroids, radius=radius, gaps=gaps, rotation=rotation)
+    layout = _coded(view, (minima, steps, centre), metric, cells=(starts, centroids, radius), signs=signs)
     pointers = np.empty(0, np.int32) if where is None else chosen[order].astype(np.int32)
-    return order, frozen(layout._replace(where=pointers, level=_level(view, metric)))
+    return order, frozen(layout._replace(where=pointers))
 
 
 def lay_out_tail(base: Base, metric: str, like: Layout) -> Layout:
     """Encode rows in the frame of another layout, as one cell without 1-bit codes; O(n d)."""
     view = screened(base.rows, base.norms, metric=metric, centre=like.centre)
-    frame = (like.minima, like.steps, like.centre)
     flat = np.zeros((1, view.shape[1]), np.float32)
-    layout = _coded(
-        view, frame, starts=np.array([0, len(view)]), centroids=flat, radius=np.array([np.inf]),
-        gaps=None, rotation=np.empty((0, 0), np.float32),
-    )  # fmt: skip
-    return frozen(layout._replace(level=_level(view, metric)))
+    cells = np.array([0, len(view)]), flat, np.array([np.inf])
+    frame = (like.minima, like.steps, like.centre)
+    return frozen(_coded(view, frame, metric, cells=cells, signs=np.empty((0, 0), np.float32)))
 
 
 def screened(rows: FloatArray, norms: FloatArray, *, metric: str, centre: FloatArray) -> NDArray[np.float32]:
@@ -150,18 +145,20 @@ def _level(view: NDArray[np.float32], metric: str) -> FloatArray:
 def _coded(
     view: NDArray[np.float32],
     frame: tuple[FloatArray, FloatArray, FloatArray],
+    metric: str,
     *,
-    starts: IntArray,
-    centroids: NDArray[np.float32],
-    radius: FloatArray,
-    gaps: NDArray[np.float32] | None,
-    rotation: NDArray[np.float32],
+    cells: tuple[IntArray, NDArray[np.float32], FloatArray],
+    signs: NDArray[np.float32],
 ) -> Layout:
     minima, steps, centre = frame
+    starts, centroids, radius = cells
+    level = _level(view, metric)
     lengths = np.sqrt((centroids.astype(np.float64) ** 2).sum(axis=1))
     codes, error, spread = encode_bytes(view, minima, steps)
-    bits, ones, factor, deviation = encode_bits(view[:0] if gaps is None else gaps, rotation)
+    middle = view.mean(axis=0, dtype=np.float64)
+    by_signs = slice(None) if signs.size else slice(0)
+    lines = encode_bits((view[by_signs] - middle).astype(np.float32), level[by_signs], signs)
     return Layout(
-        np.empty(0, np.int32), np.empty(0), codes, error, bits, ones, factor, deviation,
-        starts.astype(np.int64), centroids, lengths, radius, minima, steps, centre, np.array([spread]), rotation,
+        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, lengths, radius,
+        minima, steps, centre, middle, np.array([spread]), signs,
     )  # fmt: skip

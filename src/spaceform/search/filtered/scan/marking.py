@@ -45,6 +45,17 @@ def mark(rows, n):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def keep_between(rows, ranks, low, high):  # type: ignore[no-untyped-def]
+    """Return those of ``rows`` with ``low <= rank < high``; O(rows)."""
+    kept, n = np.empty(len(rows), np.int32), 0
+    width, least = np.uint32(max(0, high - low)), np.int32(low)
+    for row in rows:
+        kept[n] = row
+        n += np.uint32(ranks[row] - least) < width
+    return kept[:n]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def mark_between(ranks, low, high):  # type: ignore[no-untyped-def]
     """Return the words of the rows with ``low <= rank < high``; O(n), in order of the memory."""
     n = len(ranks)

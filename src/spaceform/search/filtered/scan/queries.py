@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan.layout import Layout
+from spaceform.search.filtered.scan.layout import Layout, norms_of
+from spaceform.search.filtered.scan.rotation import rotated
 from spaceform.types import FloatArray
 
 PLANES = 4
@@ -22,9 +23,9 @@ class Asked(NamedTuple):
     """Queries, one row each. ``exact (q, d)`` float64 and ``norms``; the rest serves the screens.
 
     8 bits: the score of a row is ``offset + scale (weights . codes) + level``, off by at most ``slack error + pad``.
-    Cells: ``cells`` holds the scores of the centroids without level, ``reach`` an upper bound of a score in each cell.
-    1 bit: ``planes`` and ``low + step u`` the query in four bits, ``total`` the sum of its coordinates, ``doubt`` the
-    factor of ``deviation``.
+    Cells: ``reach`` is an upper bound of a score in each cell. 1 bit: ``base`` is the score of the mean of the rows
+    without level, ``planes`` and ``low + step u`` the rotated query in four bits, ``total`` the sum of its coordinates,
+    ``doubt`` the factor of the error.
     """
 
     exact: FloatArray
@@ -34,8 +35,8 @@ class Asked(NamedTuple):
     offset: FloatArray
     slack: FloatArray
     pad: FloatArray
-    cells: FloatArray
     reach: FloatArray
+    base: FloatArray
     planes: NDArray[np.uint64]
     low: FloatArray
     step: FloatArray
@@ -49,13 +50,12 @@ def prepare(queries: NDArray[np.float32], layout: Layout, metric: str, *, recall
     At ``recall`` 1 bounds are those of Cauchy and Schwarz. Below, the error of a code is taken as random in direction,
     and a bound is exceeded with probability ``(1 - recall) / 4``.
     """
-    norms = np.sqrt((queries.astype(np.float64) ** 2).sum(axis=1))
-    return encode(queries, norms, layout, metric, share=share_of(recall, queries.shape[1]))
+    return encode(queries, layout, metric, share=share_of(recall, queries.shape[1]))
 
 
-def encode(queries: NDArray[np.float32], norms: FloatArray, layout: Layout, metric: str, *, share: float) -> Asked:
-    """Encode queries of known norms; ``share`` of an error may point along the query."""
-    exact = queries.astype(np.float64)
+def encode(queries: NDArray[np.float32], layout: Layout, metric: str, *, share: float) -> Asked:
+    """Encode queries; ``share`` of an error may point along the query."""
+    exact, norms = queries.astype(np.float64), norms_of(queries)
     asked, start = _screening(exact, norms, layout, metric)
     weights = asked * layout.steps
     top = min(32_767, _TOP // (255 * exact.shape[1]))
@@ -70,18 +70,18 @@ def encode(queries: NDArray[np.float32], norms: FloatArray, layout: Layout, metr
     none, flat = np.empty((len(exact), 0)), np.zeros(len(exact))
     return Asked(
         exact, norms, whole.astype(np.int16), scale, offset, size * share, pad,
-        none, none, np.empty((len(exact), PLANES, 0), np.uint64), flat, flat, flat, flat,
+        none, flat, np.empty((len(exact), PLANES, 0), np.uint64), flat, flat, flat, flat,
     )  # fmt: skip
 
 
 def with_cells(asked: Asked, layout: Layout, metric: str, *, gamma: float | FloatArray) -> Asked:
-    """Add the scores of the centroids, and the best score that each cell may hold.
+    """Add the best score that each cell may hold.
 
     ``gamma`` in (0, 1] (one, or one per query) is the share of a cell's radius that is believed to point to the query;
     1 is a bound.
     O(q n_cells d).
     """
-    products = turned(asked.exact, asked.norms, layout, metric).astype(np.float32) @ layout.centroids.T
+    products = products_of(asked.exact.astype(np.float32), layout, metric)
     return with_products(asked, products, layout, metric, gamma=gamma)
 
 
@@ -99,23 +99,30 @@ def with_products(
         reach = -(np.maximum(0.0, np.sqrt(squares) - share * layout.radius) ** 2) * (1 - 1e-9) + asked.pad[:, None]
     else:
         reach = products + rough + share * size[:, None] * layout.radius + asked.pad[:, None]
-    return asked._replace(cells=products + start[:, None], reach=reach)
+    return asked._replace(reach=reach)
 
 
-def with_quarters(asked: Asked, spun: NDArray[np.float32], *, share: float) -> Asked:
-    """Add the queries in four bits per rotated coordinate; ``share`` of an error may point along the query. O(q D)."""
-    turned = spun.astype(np.float64)
-    low = turned.min(axis=1)
-    step = np.maximum((turned.max(axis=1) - low) / (2**PLANES - 1), 1e-300)
-    levels = np.clip(np.rint((turned - low[:, None]) / step[:, None]), 0, 2**PLANES - 1).astype(np.uint8)
+def with_quarters(asked: Asked, layout: Layout, metric: str, *, share: float) -> Asked:
+    """Add the queries in four bits per rotated coordinate; ``share`` of an error may point along the query."""
+    plain, start = _screening(asked.exact, asked.norms, layout, metric)
+    spun = rotated(plain, layout.signs).astype(np.float64)
+    low = spun.min(axis=1)
+    step = np.maximum((spun.max(axis=1) - low) / (2**PLANES - 1), 1e-300)
+    levels = np.clip(np.rint((spun - low[:, None]) / step[:, None]), 0, 2**PLANES - 1).astype(np.uint8)
     planes = [np.packbits((levels >> b) & 1, axis=1, bitorder="little").view(np.uint64) for b in range(PLANES)]
-    doubt = _norm(turned) * share
-    return asked._replace(planes=np.stack(planes, axis=1), low=low, step=step, total=turned.sum(axis=1), doubt=doubt)
+    return asked._replace(
+        base=start + plain @ layout.middle, planes=np.stack(planes, axis=1), low=low, step=step,
+        total=spun.sum(axis=1), doubt=_norm(spun) * share,
+    )  # fmt: skip
 
 
-def turned(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str) -> FloatArray:
-    """Return the queries that are multiplied with screened rows."""
-    return _screening(exact, norms, layout, metric)[0]
+def products_of(queries: NDArray[np.float32], layout: Layout, metric: str) -> NDArray[np.float32]:
+    """Return the products of queries with the centroids ``(q, n_cells)``, as they are with screened rows."""
+    if metric == "cosine":
+        asked = queries / np.sqrt(np.einsum("qd,qd->q", queries, queries, dtype=np.float64))[:, None]
+    else:
+        asked = 2 * (queries - layout.centre) if metric == "euclidean" else queries
+    return np.asarray(asked, np.float32) @ layout.centroids.T
 
 
 def _screening(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str) -> tuple[FloatArray, FloatArray]:

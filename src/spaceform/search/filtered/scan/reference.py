@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.asking import NEAR
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, PRIVATE, SCAN
+from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, PRIVATE, SCAN
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
 from spaceform.search.filtered.scan.queries import PLANES, Asked, encode, with_products, with_quarters
 from spaceform.types import FloatArray, IntArray
@@ -36,32 +36,24 @@ class _Best:
 
 def ask(*arguments: Any) -> None:
     """Do what `asking.ask` does, given what it is given, in its order."""
-    metric, wanted, words, counts, base, layout, asked, first, last, outputs = arguments
+    metric, wanted, (words, counts), base, layout, (queries, products), first, last, outputs = arguments
+    base, layout = Base(*base), Layout(*layout)
     scores, ids, seen, told = outputs
-    forced, other, other_seconds, near, far, density, everything, share, bit_share, at, seconds = wanted
-    queries, norms, products, turned = asked
+    bit_share = wanted[8]
     name = METRICS[metric]
+    scores[first:last], ids[first:last], seen[first:last], told[first:last] = -np.inf, -1, 0, np.inf
     for i in range(first, last):
-        plan, local, gamma = forced, 1.0, near
-        one = encode(queries[i : i + 1], norms[i : i + 1], layout, name, share=share)
+        one = encode(queries[i : i + 1], layout, name, share=wanted[7])
+        plan = wanted[0] if wanted[0] != -1 else wanted[1]
         if products.shape[1]:
-            centred = with_products(one, products[i : i + 1], layout, name, gamma=near)
-            if plan == -1 or (plan == CELLS and near != far):
-                local = float(local_density(centred.reach[0], counts, layout.starts))
-            if plan == -1:
-                n, cells = len(layout.error), everything
-                if local >= max(density / 2, 1 / n):
-                    cells = min(everything, float(np.interp(local * n, at, seconds)))
-                told[i, 1] = cells
-                plan = CELLS if cells < other_seconds else other
-            if plan == CELLS and local < density:
-                gamma = far
-            one = with_products(one, products[i : i + 1], layout, name, gamma=gamma)
+            plan, one = _with_cells(
+                (*wanted, name), one, products[i : i + 1], counts=counts, layout=layout, told=told[i]
+            )
         told[i, 0] = plan
         if plan < 0:
             continue
-        if plan == BITS:
-            one = with_quarters(one, turned[i : i + 1], share=bit_share)
+        if plan != SCAN and bit_share < 1 and len(layout.lines):
+            one = with_quarters(one, layout, name, share=bit_share)
         best = _Best(scores.shape[1], metric)
         _search(plan, (words, counts), (base, layout, one), best=best, seen=seen[i : i + 1])
         found = sorted(best.heap, reverse=True)
@@ -69,27 +61,53 @@ def ask(*arguments: Any) -> None:
         ids[i, : len(found)] = [-row for _, row in found]
 
 
+def _with_cells(
+    wanted: Any, one: Asked, products: NDArray[np.float32], *, counts: IntArray, layout: Layout, told: FloatArray
+) -> tuple[int, Asked]:
+    """Return the plan of a query, and the query with the bounds of the cells."""
+    plan, other, other_seconds, near, far, density, everything, _, _, at, seconds, name = wanted
+    local, gamma, n = 1.0, near, layout.starts[-1]
+    centred = with_products(one, products, layout, name, gamma=near)
+    if plan == -1 or (plan == CELLS and near != far):
+        local = float(local_density(centred.reach[0], counts, layout.starts))
+    if plan == -1:
+        cells = everything
+        if local >= max(density / 2, 1 / n):
+            cells = min(everything, float(np.interp(local * n, at, seconds)))
+        told[1] = cells
+        plan = CELLS if cells < other_seconds else other
+    if plan == CELLS and local < density:
+        gamma = far
+    return plan, with_products(one, products, layout, name, gamma=gamma)
+
+
 def _search(
     plan: int, matches: tuple[bitmaps.Words, IntArray], data: tuple[Base, Layout, Asked], *, best: _Best, seen: IntArray
 ) -> None:
-    """Look for the best of one query as `kernels` does: cell by cell, or, for a scan, in one range over all cells."""
+    """Look for the best of one query as `kernels` does."""
     (words, counts), (base, layout, asked) = matches, data
     passing = bitmaps.unpack(words, len(base.ids))
-    starts, ordered = layout.starts, np.flatnonzero(counts)
-    if plan == SCAN:
-        starts, ordered = starts[[0, -1]], np.zeros(1, np.int64)
-    promising = plan in (CELLS, PRIVATE)
-    if promising:
-        ordered = ordered[np.argsort(-asked.reach[0, ordered], kind="stable")]
-    for cell in ordered.tolist():
-        if promising and asked.reach[0, cell] < best.limit:
+    by_signs = asked.planes.shape[2] > 0
+    if plan in (SCAN, BITS):
+        inside = np.flatnonzero(passing)
+        if plan == SCAN and len(inside) <= FEW:
+            return _score(inside, np.full(len(inside), np.inf), base.ids, data=data, best=best, seen=seen)
+        seen[0, 0] += len(inside)
+        if plan == BITS and by_signs:
+            return _two_passes(inside, data=data, best=best, seen=seen)
+        return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
+    cells = np.flatnonzero(counts)
+    for cell in cells[np.argsort(-asked.reach[0, cells], kind="stable")].tolist():
+        if asked.reach[0, cell] < best.limit:
             break
-        entries = np.arange(starts[cell], starts[cell + 1])
-        places = layout.where[entries] if plan == PRIVATE else entries
+        entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+        places: NDArray[np.integer] = layout.where[entries] if plan == PRIVATE else entries
         kept = passing[places]
         entries, places = entries[kept], places[kept]
         seen[0, 0] += len(entries)
-        _take(plan, 0, (entries, places), cell=cell, data=data, best=best, seen=seen)
+        rough = by_bits(entries, data=data) if by_signs else np.full(len(entries), np.inf)
+        _take((entries, places), rough, data=data, best=best, seen=seen)
+    return None
 
 
 def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> float:
@@ -98,60 +116,71 @@ def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> floa
     return float(counts[nearest].sum() / max(1, (starts[nearest + 1] - starts[nearest]).sum()))
 
 
+def _two_passes(places: IntArray, *, data: tuple[Base, Layout, Asked], best: _Best, seen: IntArray) -> None:
+    """Bound all by 1 bit; score the most promising; then those whose bounds reach the k-th best."""
+    bounds = by_bits(places, data=data)
+    first = np.argsort(-bounds, kind="stable")[: LOOKED * best.k]
+    _take((places[first], places[first]), bounds[first], data=data, best=best, seen=seen)
+    bounds[first] = -np.inf
+    left = np.flatnonzero(bounds >= best.limit)
+    _take((places[left], places[left]), bounds[left], data=data, best=best, seen=seen)
+
+
 def _take(
-    plan: int,
-    i: int,
     found: tuple[IntArray, NDArray[np.integer]],
+    rough: FloatArray,
     *,
-    cell: int,
     data: tuple[Base, Layout, Asked],
     best: _Best,
     seen: IntArray,
 ) -> None:
-    """Offer the matches of a cell one after the other, as far as their bounds let them through."""
-    base = data[0]
+    """Offer rows (entries, and their positions) one after the other, as far as their bounds let them through."""
     entries, places = found
-    if plan == BITS:
-        rough = by_bits(i, entries, cell, data=data)
-        kept = rough >= best.limit
-        entries, places, rough = entries[kept], places[kept], rough[kept]
-    else:
-        rough = np.full(len(entries), np.inf)
-    bounds = np.minimum(rough, by_bytes(i, entries, data=data))
+    bounds = np.minimum(rough, by_bytes(entries, data=data))
     kept = bounds >= best.limit
-    places, bounds = places[kept], bounds[kept]
-    closeness = exactly(best.metric, i, places, data=data)
-    for bound, close, row in zip(bounds.tolist(), closeness.tolist(), base.ids[places].tolist(), strict=True):
+    _score(places[kept], bounds[kept], data[0].ids, data=data, best=best, seen=seen)
+
+
+def _score(
+    places: NDArray[np.integer], bounds: FloatArray, ids: IntArray, *, data: tuple[Base, Layout, Asked], best: _Best,
+    seen: IntArray,
+) -> None:  # fmt: skip
+    """Score rows exactly whose bounds reach the k-th best."""
+    closeness = exactly(best.metric, places, data=data)
+    for bound, close, row in zip(bounds.tolist(), closeness.tolist(), ids[places].tolist(), strict=True):
         if bound >= best.limit:
-            seen[i, 1] += 1
+            seen[0, 1] += 1
             best.offer(close, row)
 
 
-def by_bytes(i: int, entries: IntArray, *, data: tuple[Base, Layout, Asked]) -> FloatArray:
+def by_bytes(entries: IntArray, *, data: tuple[Base, Layout, Asked]) -> FloatArray:
     """Return upper bounds of scores by 8-bit codes."""
     _, layout, asked = data
-    products = layout.codes[entries].astype(np.float64) @ asked.weights[i].astype(np.float64)  # integers: no rounding
-    scores = asked.offset[i] + asked.scale[i] * products + layout.level[entries]
-    return scores + (asked.slack[i] * layout.error[entries].astype(np.float64) + asked.pad[i])
+    products = layout.codes[entries].astype(np.float64) @ asked.weights[0].astype(np.float64)  # integers: no rounding
+    scores = asked.offset[0] + asked.scale[0] * products + layout.level[entries]
+    return scores + (asked.slack[0] * layout.error[entries].astype(np.float64) + asked.pad[0])
 
 
-def by_bits(i: int, entries: IntArray, cell: int, *, data: tuple[Base, Layout, Asked]) -> FloatArray:
+def by_bits(entries: IntArray, *, data: tuple[Base, Layout, Asked]) -> FloatArray:
     """Return upper bounds of scores by 1-bit codes."""
     _, layout, asked = data
+    size = asked.planes.shape[2]
+    lines = layout.lines[entries]
+    factor, deviation, ones, level = lines[:, size : size + 2].copy().view(np.float32).astype(np.float64).T
     total = np.zeros(len(entries), dtype=np.int64)
     for b in range(PLANES):
-        common = layout.bits[entries] & asked.planes[i, b]
+        common = lines[:, :size] & asked.planes[0, b]
         total += bitmaps.ones(common.reshape(-1)).reshape(common.shape).sum(axis=1) << b
-    signs = 2 * (asked.low[i] * layout.ones[entries] + asked.step[i] * total) - asked.total[i]
-    scores = asked.cells[i, cell] + layout.factor[entries].astype(np.float64) * signs + layout.level[entries]
-    return scores + (asked.doubt[i] * layout.deviation[entries].astype(np.float64) + asked.pad[i])
+    signs = 2 * (asked.low[0] * ones + asked.step[0] * total) - asked.total[0]
+    scores = asked.base[0] + factor * signs + level
+    return scores + (asked.doubt[0] * deviation + asked.pad[0])
 
 
-def exactly(metric: int, i: int, places: NDArray[np.integer], *, data: tuple[Base, Layout, Asked]) -> FloatArray:
+def exactly(metric: int, places: NDArray[np.integer], *, data: tuple[Base, Layout, Asked]) -> FloatArray:
     """Return the closeness of rows in float64."""
     base, _, asked = data
     rows = base.rows[places].astype(np.float64)
     if metric == 1:
-        return 0.0 - np.sqrt(lane_sum((asked.exact[i] - rows) ** 2))
-    total = lane_sum(rows * asked.exact[i])
-    return np.clip(total / (asked.norms[i] * base.norms[places]), -1.0, 1.0) if metric == 0 else total
+        return 0.0 - np.sqrt(lane_sum((asked.exact[0] - rows) ** 2))
+    total = lane_sum(rows * asked.exact[0])
+    return np.clip(total / (asked.norms[0] * base.norms[places]), -1.0, 1.0) if metric == 0 else total
