@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spaceform.search.filtered import planner
-from spaceform.search.filtered.planner import GAMMAS, SHARES, Costs
+from spaceform.search.filtered.planner import GAMMAS, MANY, SHARES, Costs
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Wanted
@@ -73,16 +73,20 @@ def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random
     """Return costs with times measured on this machine."""
     if len(subject.inside) < _FEW:
         return _of_few(subject)
-    rows = subject.drawn[:_TIMED]
+    rows, many = subject.drawn[:_TIMED], np.resize(subject.drawn, MANY)
 
     def run(plan: str, words: Words, asked: float) -> None:
+        if plan == "M":
+            subject.scan(plan, words, asked, rows=many, gamma=1.0)
+            return
         for row in rows:  # one by one: what a call costs before it scans weighs most where little passes
             subject.scan(plan, words, asked, rows=row[None], gamma=costs.gamma(asked))
 
-    plans = ["P"] if subject.where is not None else ["S", "I", *(["B"] if subject.layout.signs.size else [])]
+    plans = ["P"] if subject.where is not None else ["S", "I", "M", *(["B"] if subject.layout.signs.size else [])]
     modes = {" exact": 1.0} if recall >= 1 else {"": recall, " exact": 1.0}
     measured = planner.measure(run, plans, len(subject.base.ids), modes=modes, drawn=generator)
-    seconds = {name: [time / len(rows) for time in times] for name, times in measured.items()}
+    asked = {name: len(many) if name[0] == "M" else len(rows) for name in measured}
+    seconds = {name: [time / asked[name] for time in times] for name, times in measured.items()}
     matches = [share * len(subject.inside) for share in SHARES]
     machine = planner.this_machine(compiled=subject.engine.compiled)
     return replace(costs, machine=machine, matches=matches, seconds=seconds)

@@ -10,12 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.matching import Matches
+from spaceform.search.filtered.planner import MANY
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
 from spaceform.search.filtered.scan.kernels import FEW
 from spaceform.search.filtered.state import State
 from spaceform.types import FloatArray
 
 _SCAN = Wanted(PLANS["S"])
+
+_PRODUCTS = 64 * 2**20
+"""Products of queries and matches that may be held at once, 4 bytes each."""
+
+_SURELY = 0.7
+"""Cells are opened if they are expected to take no more than this share of another plan's time: how many must be
+opened depends on the query, and those measured were rows of the index, whose neighbours are near."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def answer(
         told[:, 0] = PLANS["S"]
         possible = {"S": 0.0}
     else:
-        possible, wanted = _plan(state, matches, recall=recall, allowed=allowed)
+        possible, wanted = _plan(state, matches, len(queries), recall=recall, allowed=allowed)
         words, name = matches.words, matches.list_name
         found, told = state.segment.scan(wanted, queries, width, words=words, recall=recall, name=name)
         if wanted.other == NONE and wanted.plan == NONE:  # those for which a private list is better
@@ -86,7 +94,9 @@ def answer(
     return Choice(told, possible), found
 
 
-def _plan(state: State, matches: Matches, *, recall: float, allowed: Sequence[str]) -> tuple[dict[str, float], Wanted]:
+def _plan(
+    state: State, matches: Matches, q: int, *, recall: float, allowed: Sequence[str]
+) -> tuple[dict[str, float], Wanted]:
     """Return the seconds predicted for plans that cost every query the same, and what to run."""
     segment, exact, m = state.segment, recall >= 1, matches.inside
     costs = segment.costs
@@ -97,15 +107,17 @@ def _plan(state: State, matches: Matches, *, recall: float, allowed: Sequence[st
         possible["S"] = costs.predict("S", m, exact=exact)
     if "B" in allowed and segment.layout.signs.size:
         possible["B"] = costs.predict("B", m, exact=exact)
+    if "M" in allowed and q >= MANY and q * m <= _PRODUCTS:
+        possible["M"] = costs.predict("M", m, exact=exact)
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
     best = min(possible, key=lambda name: possible[name], default="")
     at, seconds = costs.curve("I", exact=exact)
-    if "I" in allowed and (not best or seconds.min() < possible[best]):
+    if "I" in allowed and (not best or seconds.min() < _SURELY * possible[best]):
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
         cells = Wanted(
-            NONE, NONE if best == "P" else PLANS[best or "I"], possible.get(best, np.inf), near, far,
+            NONE, NONE if best == "P" else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
             m / len(segment), everything, at, seconds,
         )  # fmt: skip
         return possible, cells if best else cells._replace(plan=PLANS["I"])

@@ -19,6 +19,9 @@ from spaceform.types import FloatArray, IntArray
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)
 """Selectivities at which plans are timed; between them times are interpolated in the number of matches."""
 
+MANY = 16
+"""Queries under one filter from which on a matrix product is considered, and with which it is timed."""
+
 GAMMAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of a cell's radius that are tried when the cell plan is calibrated; 1 is a bound."""
 

@@ -7,7 +7,6 @@ is true and those for which it is false; all others are unknown.
 
 from __future__ import annotations
 
-import contextlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.marking import keep_between, mark, mark_between
 from spaceform.search.filters import And, Between, Comparison, Constant, Contains, Expr, IsNull, Not, Or, Predicate
+from spaceform.types import IntArray
 
 _DENSE = 12
 """A range of more than one row in so many is marked by going through all ranks in order, not through its rows."""
@@ -59,11 +59,9 @@ class ValueIndex:
         self._ranks = codes.astype(np.int32)
         self._rows = np.argsort(codes, kind="stable").astype(np.int32)
         self._starts = np.searchsorted(codes[self._rows], np.arange(len(order) + 1))
+        self._bitmaps = _frequent(self._rows, self._starts, self.n)
         self._ordered = self.values[name].combine_chunks()
         kind = self._ordered.type
-        wide = kind in (pa.int64(), pa.float64())
-        self._numbers = self._ordered.to_numpy(zero_copy_only=False) if wide else None
-        self._kind = float if kind == pa.float64() else int
         self._plain = pa.types.is_integer(kind) or pa.types.is_float64(kind) or pa.types.is_string(kind)
 
     def truth(self, condition: Predicate) -> Truth:
@@ -105,15 +103,18 @@ class ValueIndex:
 
     def _rank(self, value: Any, side: Callable[..., int]) -> int:
         """Return how many values are below ``value`` (`bisect_left`), or not above it (`bisect_right`)."""
-        if self._numbers is not None and type(value) is self._kind:
-            with contextlib.suppress(OverflowError):  # an integer beyond 64 bits
-                exact = self._numbers.dtype.type(value)
-                return int(np.searchsorted(self._numbers, exact, "left" if side is bisect_left else "right"))
         return side(self._listed, value)
 
     @cached_property
-    def _listed(self) -> list[Any]:
+    def _listed(self) -> Any:
+        """The distinct values in order, as Python's numbers and texts: those compare without rounding."""
+        if self._ordered.type in (pa.int64(), pa.float64()):
+            return memoryview(self._ordered.to_numpy(zero_copy_only=False))
         return self._ordered.to_pylist()
+
+    def held(self, low: int, high: int) -> int:
+        """Return how many rows have values of ranks from ``low`` to below ``high``."""
+        return int(self._starts[max(low, high)] - self._starts[low])
 
     def rows(self, low: int, high: int) -> NDArray[np.int32]:
         """Return the rows whose values have ranks from ``low`` to below ``high``, sorted by value, then by row."""
@@ -128,6 +129,8 @@ class ValueIndex:
         """Return the rows whose values have ranks from ``low`` to below ``high``."""
         if low >= high:
             return bitmaps.empty(self.n)
+        if high == low + 1 and low in self._bitmaps:
+            return self._bitmaps[low]
         first, last = self._starts[low], self._starts[high]
         if _DENSE * (last - first) > self.n:
             return mark_between(self._ranks, low, high)
@@ -149,6 +152,7 @@ class SetIndex:
         self._rows = owners[order].astype(np.int32)
         self._codes = {text: code for code, text in enumerate(encoded.dictionary.to_pylist())}
         self._starts = np.searchsorted(codes[order], np.arange(len(self._codes) + 1))
+        self._bitmaps = _frequent(self._rows, self._starts, self.n)
 
     def truth(self, condition: Predicate) -> Truth:
         """Return where a condition on this column holds."""
@@ -169,7 +173,15 @@ class SetIndex:
         code = self._codes.get(text)
         if code is None:
             return bitmaps.empty(self.n)
+        if code in self._bitmaps:
+            return self._bitmaps[code]
         return mark(self._rows[self._starts[code] : self._starts[code + 1]], self.n)
+
+
+def _frequent(rows: NDArray[np.int32], starts: IntArray, n: int) -> dict[int, Words]:
+    """Return the values, by number, that more rows hold than a bitmap has words of 32 bits, as bitmaps."""
+    common = np.flatnonzero(np.diff(starts) > n / 32)
+    return {int(value): mark(rows[starts[value] : starts[value + 1]], n) for value in common}
 
 
 class NullIndex:
@@ -210,15 +222,14 @@ class AttributeIndex:
 
     def _passing_all(self, expression: And) -> Words:
         """Return the rows that pass all parts: those of the rarest range of values are looked at one by one."""
-        ranges, rest = [], []
+        ranges: list[tuple[int, ValueIndex, tuple[int, int]]] = []
+        rest: list[Expr] = []
         for part in expression.parts:
             column = self._column(part.column) if isinstance(part, Predicate) else None
-            between = column.between(part) if isinstance(column, ValueIndex) and isinstance(part, Predicate) else None
-            if between is None:
+            if type(column) is not ValueIndex or (between := column.between(part)) is None:  # type: ignore[arg-type]
                 rest.append(part)
             else:
-                assert isinstance(column, ValueIndex)  # noqa: S101  others have no ranges
-                ranges.append((len(column.rows(*between)), column, between))
+                ranges.append((column.held(*between), column, between))
         found = [self.passing(part) for part in rest]
         if ranges:
             ranges.sort(key=lambda one: one[0])

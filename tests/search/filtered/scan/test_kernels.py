@@ -13,7 +13,7 @@ from spaceform.search.filtered.scan.engine import Engine, Wanted
 from spaceform.search.filtered.scan.layout import METRICS, Base, frozen, lay_out, norms_of
 from spaceform.search.filtered.scan.rotation import as_matrix, random_signs, rotate, rotated
 
-PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE]
+PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE, kernels.PRODUCT]
 
 
 def laid_out(X, metric, seed=0, where=None):

@@ -13,12 +13,14 @@ from spaceform.search.filtered.scan.kernels import (
     CELLS,
     FEW,
     PRIVATE,
+    PRODUCT,
     SCAN,
     _ones,
     positions,
     scan,
     scan_bits,
     scan_cells,
+    scan_products,
     score_all,
 )
 from spaceform.search.filtered.scan.rotation import rotate
@@ -52,7 +54,10 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
-    """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
+    """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query.
+
+    The last of them bounds what a product with a screened row loses in float32.
+    """
     minima, steps, centre, spread = frame
     d = len(exact)
     start = size = largest = corner = 0.0
@@ -87,7 +92,7 @@ def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-unty
     offset += 128 * lost_sum
     pad = np.sqrt(lost_squares) * spread + 1e-12 * (abs(start) + size)
     pad += 2 * _EPS * corner * (size + (corner if moved else 0.0))
-    return start, size, scale, offset, pad
+    return start, size, scale, offset, pad, 4 * (d + 8) * _EPS * size * corner
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -160,10 +165,10 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
     asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits and their numbers per
-    cell, ``asked`` queries and their products with the centroids. ``outputs`` are scores, ids and seen as there, and
-    ``told (q, 2)``: the plan that ran, and the seconds predicted for the cells. Where matches are less than half as
-    dense around a query as overall (negative correlation), all cells are counted on: few matches were cheap when they
-    were measured, because there were no others to open cells for.
+    cell, ``asked`` queries and their products with the centroids, or for `PRODUCT` with the matches. ``outputs`` are
+    scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for the cells.
+    Where matches are less than half as dense around a query as overall (negative correlation), all cells are counted
+    on: few matches were cheap when they were measured, because there were no others to open cells for.
     """
     words, counts = matches
     queries, products = asked
@@ -171,7 +176,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     plan, other, share, bit_share = wanted[0], wanted[1], wanted[7], wanted[8]
     where, level, codes, error, lines, starts, _, lengths, radius, minima, steps, centre, middle, spread, signs = layout
     frame, rows = (minima, steps, centre, spread[0]), (level, codes, error)
-    d, n_cells = queries.shape[1], products.shape[1]
+    d, n_cells = queries.shape[1], 0 if plan == PRODUCT else products.shape[1]
     exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")
     reach = np.empty(n_cells)
     by_signs = bit_share < 1 and len(lines) > 0
@@ -179,7 +184,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     floats = lines.view(np.float32)
     limit, size = np.empty(1), np.empty(1, np.int64)
     places = np.empty(0, np.int32)
-    if plan in (SCAN, BITS) or other in (SCAN, BITS):
+    if plan in (SCAN, BITS, PRODUCT) or other in (SCAN, BITS):
         places = positions(words, starts[-1])
     for i in range(first, last):
         scores[i], ids[i], seen[i], told[i, 1] = -np.inf, -1, 0, np.inf
@@ -193,7 +198,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             sort_best(scores[i], ids[i], size[0])
             told[i, 0] = plan
             continue
-        start, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
+        start, length, scale, offset, pad, lost = _encode(metric, exact, norm, frame, asking, weights)
         query = (d, start, length, pad, products[i])
         taken = _chosen(metric, wanted, query, (starts, lengths, radius, counts), reach, told[i])
         told[i, 0] = taken
@@ -201,7 +206,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             continue
         one = (exact, weights, (norm, scale, offset, length * share, pad))
         mean = low = step = total = doubt = 0.0
-        if planes.shape[1] and taken != SCAN:
+        if planes.shape[1] and taken in (BITS, CELLS, PRIVATE):
             mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, planes)
         quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad))
         if taken in (CELLS, PRIVATE):
@@ -210,6 +215,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             seen[i, 0] += len(places)
             if taken == BITS and planes.shape[1]:
                 scan_bits(metric, places, base, rows, quarters, one, best, seen[i])
+            elif taken == PRODUCT:
+                scan_products(metric, places, products[i], start, pad + lost, base, rows, one, best, seen[i])
             else:
                 scan(metric, places, np.empty(0), base, rows, one, best, seen[i])
         sort_best(scores[i], ids[i], size[0])
@@ -239,4 +246,4 @@ def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyp
     return plan
 
 
-__all__ = ["BITS", "CELLS", "NEAR", "PRIVATE", "SCAN", "ask", "cell_counts", "local_density"]
+__all__ = ["BITS", "CELLS", "NEAR", "PRIVATE", "PRODUCT", "SCAN", "ask", "cell_counts", "local_density"]

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.scan import kernels, reference
 from spaceform.search.filtered.scan.asking import ask, cell_counts
 from spaceform.search.filtered.scan.bitmaps import Words
+from spaceform.search.filtered.scan.kernels import positions
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
-from spaceform.search.filtered.scan.queries import products_of, share_of
+from spaceform.search.filtered.scan.queries import products_of, products_with, share_of
 from spaceform.types import FloatArray, IntArray
 
-PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE}
-"""S: all matches, by 8 bits. B: all, by 1 bit first. I: the most promising cells. P: those of a private list."""
+PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE, "M": kernels.PRODUCT}
+"""S: all matches, by 8 bits. B: all, by 1 bit first. I: the most promising cells. P: those of a private list. M: all,
+by one matrix product for many queries."""
 
 NAMES = {code: name for name, code in PLANS.items()}
 NONE = -1
@@ -75,7 +77,10 @@ class Engine:
         q, d = queries.shape
         plan, compiled = wanted.plan, self.compiled
         products, counts = np.empty((q, 0), np.float32), _ONE_CELL
-        if plan not in (kernels.SCAN, kernels.BITS):
+        if plan == kernels.PRODUCT:
+            places = positions(words, len(base.ids))
+            products = products_with(places, queries, base, layout, self.metric)
+        elif plan not in (kernels.SCAN, kernels.BITS):
             products = products_of(queries, layout, self.metric)
             alone = plan == kernels.PRIVATE
             counts = np.ones(layout.n_cells, np.int64) if alone else cell_counts(words, layout.starts)

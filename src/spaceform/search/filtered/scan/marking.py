@@ -59,20 +59,15 @@ def keep_between(rows, ranks, low, high):  # type: ignore[no-untyped-def]
 def mark_between(ranks, low, high):  # type: ignore[no-untyped-def]
     """Return the words of the rows with ``low <= rank < high``; O(n), in order of the memory."""
     n = len(ranks)
-    words = np.zeros((n + 63) // 64, np.uint64)
+    size = (n + 63) // 64
+    words, flags = np.empty(size, np.uint64), np.zeros(64 * size, np.uint8)
     width, least = np.uint32(high - low), np.int32(low)
-    flags = np.empty(64, np.uint8)
-    for w in range(n // 64):
-        for j in range(64):
-            flags[j] = np.uint32(ranks[64 * w + j] - least) < width
+    for row in range(n):
+        flags[row] = np.uint32(ranks[row] - least) < width
+    eights = flags.view(np.uint64)
+    for w in range(size):
         word = np.uint64(0)
-        for b in range(8):
-            byte = np.uint64(0)
-            for j in range(8):
-                byte |= np.uint64(flags[8 * b + j]) << np.uint64(j)
-            word |= byte << np.uint64(8 * b)
+        for b in range(8):  # the product has the flags of eight bytes, in order, as its highest bits
+            word |= (eights[8 * w + b] * np.uint64(0x0102040810204080) >> np.uint64(56)) << np.uint64(8 * b)
         words[w] = word
-    for row in range(n - n % 64, n):
-        if np.uint32(ranks[row] - least) < width:
-            words[row // 64] |= np.uint64(1) << np.uint64(row % 64)
     return words

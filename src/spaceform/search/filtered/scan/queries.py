@@ -9,14 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan.layout import Layout, norms_of
+from spaceform.search.filtered.scan.layout import Base, Layout, norms_of, screened
 from spaceform.search.filtered.scan.rotation import rotated
-from spaceform.types import FloatArray
+from spaceform.types import FloatArray, IntArray
 
 PLANES = 4
 """Bits per query coordinate against 1-bit codes: enough for their error to dominate (RaBitQ, section 3.3)."""
 
 _TOP = 2**31 - 1
+_BLOCK_BYTES = 16 * 2**20
 
 
 class Asked(NamedTuple):
@@ -118,11 +119,29 @@ def with_quarters(asked: Asked, layout: Layout, metric: str, *, share: float) ->
 
 def products_of(queries: NDArray[np.float32], layout: Layout, metric: str) -> NDArray[np.float32]:
     """Return the products of queries with the centroids ``(q, n_cells)``, as they are with screened rows."""
+    return _asking(queries, layout, metric) @ layout.centroids.T
+
+
+def products_with(
+    places: IntArray, queries: NDArray[np.float32], base: Base, layout: Layout, metric: str
+) -> NDArray[np.float32]:
+    """Return the products ``(q, m)`` with the screened rows at ``places``, in blocks of 16 MiB of rows; O(q m d)."""
+    asked = _asking(queries, layout, metric)
+    products = np.empty((len(queries), len(places)), np.float32)
+    height = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
+    for start in range(0, len(places), height):
+        block = places[start : start + height]
+        view = screened(base.rows[block], base.norms[block], metric=metric, centre=layout.centre)
+        products[:, start : start + height] = asked @ view.T
+    return products
+
+
+def _asking(queries: NDArray[np.float32], layout: Layout, metric: str) -> NDArray[np.float32]:
+    """Return queries in float32 as they are multiplied with screened rows."""
     if metric == "cosine":
-        asked = queries / np.sqrt(np.einsum("qd,qd->q", queries, queries, dtype=np.float64))[:, None]
-    else:
-        asked = 2 * (queries - layout.centre) if metric == "euclidean" else queries
-    return np.asarray(asked, np.float32) @ layout.centroids.T
+        norms = np.sqrt(np.einsum("qd,qd->q", queries, queries, dtype=np.float64))
+        return np.asarray(queries / norms[:, None], np.float32)
+    return np.asarray(2 * (queries - layout.centre), np.float32) if metric == "euclidean" else queries
 
 
 def _screening(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str) -> tuple[FloatArray, FloatArray]:
@@ -143,10 +162,25 @@ def share_of(recall: float, d: int) -> float:
     return min(1.0, NormalDist().inv_cdf(1 - (1 - recall) / 4) / (d - 1) ** 0.5)
 
 
+def bounds_of_products(
+    asked: Asked, products: NDArray[np.float32], layout: Layout, metric: str, *, level: FloatArray
+) -> FloatArray:
+    """Return upper bounds ``(m,)`` of the scores of one query from its products with screened rows in float32."""
+    turned, start = _screening(asked.exact, asked.norms, layout, metric)
+    d = turned.shape[1]
+    lost = 4 * (d + 8) * float(np.finfo(np.float32).eps) * _norm(turned)[0] * _corner(layout)
+    return (start[0] + products.astype(np.float64)) + (level + (asked.pad[0] + lost))
+
+
+def _corner(layout: Layout) -> float:
+    """Return a bound of the norms of screened rows."""
+    corners = np.maximum(np.abs(layout.minima), np.abs(layout.minima + 255 * layout.steps))
+    return float(np.sqrt((corners**2).sum()))
+
+
 def _rounding(size: FloatArray, layout: Layout) -> FloatArray:
     """Bound what float64 arithmetic, and rounding the screened rows to float32, add to a score."""
-    corners = np.maximum(np.abs(layout.minima), np.abs(layout.minima + 255 * layout.steps))
-    reach = float(np.sqrt((corners**2).sum()))
+    reach = _corner(layout)
     return 2 * float(np.finfo(np.float32).eps) * reach * (size + reach * float((layout.centre != 0).any()))
 
 

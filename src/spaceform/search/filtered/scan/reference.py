@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.asking import NEAR
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, PRIVATE, SCAN
+from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, PRIVATE, PRODUCT, SCAN
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
-from spaceform.search.filtered.scan.queries import PLANES, Asked, encode, with_products, with_quarters
+from spaceform.search.filtered.scan.queries import (
+    PLANES,
+    Asked,
+    bounds_of_products,
+    encode,
+    with_products,
+    with_quarters,
+)
 from spaceform.types import FloatArray, IntArray
 
 
@@ -45,17 +52,18 @@ def ask(*arguments: Any) -> None:
     for i in range(first, last):
         one = encode(queries[i : i + 1], layout, name, share=wanted[7])
         plan = wanted[0] if wanted[0] != -1 else wanted[1]
-        if products.shape[1]:
+        if products.shape[1] and plan != PRODUCT:
             plan, one = _with_cells(
                 (*wanted, name), one, products[i : i + 1], counts=counts, layout=layout, told=told[i]
             )
         told[i, 0] = plan
         if plan < 0:
             continue
-        if plan != SCAN and bit_share < 1 and len(layout.lines):
+        if plan in (BITS, CELLS, PRIVATE) and bit_share < 1 and len(layout.lines):
             one = with_quarters(one, layout, name, share=bit_share)
         best = _Best(scores.shape[1], metric)
-        _search(plan, (words, counts), (base, layout, one), best=best, seen=seen[i : i + 1])
+        matches = words, counts, products[i]
+        _search(plan, matches, (base, layout, one), best=best, seen=seen[i : i + 1])
         found = sorted(best.heap, reverse=True)
         scores[i, : len(found)] = [closeness for closeness, _ in found]
         ids[i, : len(found)] = [-row for _, row in found]
@@ -82,19 +90,24 @@ def _with_cells(
 
 
 def _search(
-    plan: int, matches: tuple[bitmaps.Words, IntArray], data: tuple[Base, Layout, Asked], *, best: _Best, seen: IntArray
-) -> None:
+    plan: int, matches: tuple[bitmaps.Words, IntArray, NDArray[np.float32]], data: tuple[Base, Layout, Asked], *,
+    best: _Best, seen: IntArray,
+) -> None:  # fmt: skip
     """Look for the best of one query as `kernels` does."""
-    (words, counts), (base, layout, asked) = matches, data
+    (words, counts, products), (base, layout, asked) = matches, data
     passing = bitmaps.unpack(words, len(base.ids))
     by_signs = asked.planes.shape[2] > 0
-    if plan in (SCAN, BITS):
+    if plan in (SCAN, BITS, PRODUCT):
         inside = np.flatnonzero(passing)
         if plan == SCAN and len(inside) <= FEW:
             return _score(inside, np.full(len(inside), np.inf), base.ids, data=data, best=best, seen=seen)
         seen[0, 0] += len(inside)
         if plan == BITS and by_signs:
-            return _two_passes(inside, data=data, best=best, seen=seen)
+            return _two_passes(inside, by_bits(inside, data=data), data=data, best=best, seen=seen)
+        if plan == PRODUCT:
+            level, metric = layout.level[inside], METRICS[best.metric]
+            bounds = bounds_of_products(asked, products, layout, metric, level=level)
+            return _two_passes(inside, bounds, data=data, best=best, seen=seen)
         return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
     cells = np.flatnonzero(counts)
     for cell in cells[np.argsort(-asked.reach[0, cells], kind="stable")].tolist():
@@ -116,9 +129,10 @@ def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> floa
     return float(counts[nearest].sum() / max(1, (starts[nearest + 1] - starts[nearest]).sum()))
 
 
-def _two_passes(places: IntArray, *, data: tuple[Base, Layout, Asked], best: _Best, seen: IntArray) -> None:
-    """Bound all by 1 bit; score the most promising; then those whose bounds reach the k-th best."""
-    bounds = by_bits(places, data=data)
+def _two_passes(
+    places: IntArray, bounds: FloatArray, *, data: tuple[Base, Layout, Asked], best: _Best, seen: IntArray
+) -> None:
+    """Score the rows of the highest bounds; then those whose bounds reach the k-th best."""
     first = np.argsort(-bounds, kind="stable")[: LOOKED * best.k]
     _take((places[first], places[first]), bounds[first], data=data, best=best, seen=seen)
     bounds[first] = -np.inf
