@@ -54,10 +54,7 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
-    """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query.
-
-    The last of them bounds what a product with a screened row loses in float32.
-    """
+    """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
     minima, steps, centre, spread = frame
     d = len(exact)
     start = size = largest = corner = 0.0
@@ -92,7 +89,7 @@ def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-unty
     offset += 128 * lost_sum
     pad = np.sqrt(lost_squares) * spread + 1e-12 * (abs(start) + size)
     pad += 2 * _EPS * corner * (size + (corner if moved else 0.0))
-    return start, size, scale, offset, pad, 4 * (d + 8) * _EPS * size * corner
+    return start, size, scale, offset, pad
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -131,11 +128,17 @@ def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _product(a, b):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for j in range(len(a)):
+        total += a[j] * b[j]
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _quarter(asked, middle, signs, turned, planes):  # type: ignore[no-untyped-def]
     """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
-    base, unit = 0.0, np.uint64(1)
-    for j in range(len(asked)):
-        base += asked[j] * middle[j]
+    base, unit = _product(asked, middle), np.uint64(1)
     rotate(asked, signs, turned)
     low, high, total, squares = turned[0], turned[0], 0.0, 0.0
     for value in turned:
@@ -198,7 +201,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             sort_best(scores[i], ids[i], size[0])
             told[i, 0] = plan
             continue
-        start, length, scale, offset, pad, lost = _encode(metric, exact, norm, frame, asking, weights)
+        start, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
         query = (d, start, length, pad, products[i])
         taken = _chosen(metric, wanted, query, (starts, lengths, radius, counts), reach, told[i])
         told[i, 0] = taken
@@ -216,7 +219,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             if taken == BITS and planes.shape[1]:
                 scan_bits(metric, places, base, rows, quarters, one, best, seen[i])
             elif taken == PRODUCT:
-                scan_products(metric, places, products[i], start, pad + lost, base, rows, one, best, seen[i])
+                query = (exact, norm, start - _product(asking, centre), 4 * (d + 8) * _EPS * length, pad)
+                scan_products(metric, places, products[i], query, base, level, best, seen[i])
             else:
                 scan(metric, places, np.empty(0), base, rows, one, best, seen[i])
         sort_best(scores[i], ids[i], size[0])

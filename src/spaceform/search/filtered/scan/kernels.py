@@ -167,34 +167,31 @@ def scan_bits(metric, places, base, layout, signs, one, best, seen):  # type: ig
             offer(0, bound, at, high, who, size, limit)
             least = limit[0]
     sort_best(high, who, looked)
-    _scan_bounded(metric, places, bounds, (high, who), base, layout, one, best, seen)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def scan_products(metric, places, products, start, pad, base, layout, one, best, seen):  # type: ignore[no-untyped-def]
-    """Do the same with products of the query and all matches; ``pad`` bounds what float32 lost in them."""
-    n, level = len(places), layout[0]
-    looked = min(n, LOOKED * len(best[0]))
-    bounds, high, who = np.empty(n), np.empty(looked), np.empty(looked, np.int64)
-    size, limit, least = np.zeros(1, np.int64), np.full(1, -np.inf), -np.inf
-    for at in range(n):
-        bound = (start + np.float64(products[at])) + (level[places[at]] + pad)
-        bounds[at] = bound
-        if bound >= least:
-            offer(0, bound, at, high, who, size, limit)
-            least = limit[0]
-    sort_best(high, who, looked)
-    _scan_bounded(metric, places, bounds, (high, who), base, layout, one, best, seen)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _scan_bounded(metric, places, bounds, top, base, layout, one, best, seen):  # type: ignore[no-untyped-def]
-    """Look at the rows of the highest bounds, then at those whose bounds reach the k-th best of them."""
-    high, who = top
     scan(metric, places[who], high, base, layout, one, best, seen)
     bounds[who] = -np.inf
     left = np.flatnonzero(bounds >= best[3][0])
     scan(metric, places[left], bounds[left], base, layout, one, best, seen)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def scan_products(metric, places, products, query, base, level, best, seen):  # type: ignore[no-untyped-def]
+    """Do the same with products in float32 of the query and all matches, which err by little: k rows are enough."""
+    exact, norm, start, lost, pad = query
+    norms = base[1]
+    n, looked = len(places), min(len(places), len(best[0]))
+    bounds, high, who = np.empty(n), np.empty(looked), np.empty(looked, np.int64)
+    size, limit, least = np.zeros(1, np.int64), np.full(1, -np.inf), -np.inf
+    for at in range(n):
+        length = norms[places[at]]
+        product = np.float64(products[at]) + lost * length
+        bound = (start + (product / length if metric == 0 else product)) + (level[places[at]] + pad)
+        bounds[at] = bound
+        if bound >= least:
+            offer(0, bound, at, high, who, size, limit)
+            least = limit[0]
+    score_all(metric, places[who], base, exact, norm, best, seen)
+    bounds[who] = -np.inf
+    score_all(metric, places[bounds >= best[3][0]], base, exact, norm, best, seen)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan.layout import Base, Layout, norms_of, screened
+from spaceform.search.filtered.scan.layout import Base, Layout, norms_of
 from spaceform.search.filtered.scan.rotation import rotated
 from spaceform.types import FloatArray, IntArray
 
@@ -125,14 +125,12 @@ def products_of(queries: NDArray[np.float32], layout: Layout, metric: str) -> ND
 def products_with(
     places: IntArray, queries: NDArray[np.float32], base: Base, layout: Layout, metric: str
 ) -> NDArray[np.float32]:
-    """Return the products ``(q, m)`` with the screened rows at ``places``, in blocks of 16 MiB of rows; O(q m d)."""
+    """Return the products ``(q, m)`` with the rows at ``places``, in blocks of 16 MiB of rows; O(q m d)."""
     asked = _asking(queries, layout, metric)
     products = np.empty((len(queries), len(places)), np.float32)
     height = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
     for start in range(0, len(places), height):
-        block = places[start : start + height]
-        view = screened(base.rows[block], base.norms[block], metric=metric, centre=layout.centre)
-        products[:, start : start + height] = asked @ view.T
+        products[:, start : start + height] = asked @ base.rows[places[start : start + height]].T
     return products
 
 
@@ -163,13 +161,15 @@ def share_of(recall: float, d: int) -> float:
 
 
 def bounds_of_products(
-    asked: Asked, products: NDArray[np.float32], layout: Layout, metric: str, *, level: FloatArray
+    asked: Asked, products: NDArray[np.float32], layout: Layout, metric: str, *, norms: FloatArray, level: FloatArray
 ) -> FloatArray:
-    """Return upper bounds ``(m,)`` of the scores of one query from its products with screened rows in float32."""
+    """Return upper bounds ``(m,)`` of the scores of one query from its products with rows in float32."""
     turned, start = _screening(asked.exact, asked.norms, layout, metric)
-    d = turned.shape[1]
-    lost = 4 * (d + 8) * float(np.finfo(np.float32).eps) * _norm(turned)[0] * _corner(layout)
-    return (start[0] + products.astype(np.float64)) + (level + (asked.pad[0] + lost))
+    lost = 4 * (turned.shape[1] + 8) * float(np.finfo(np.float32).eps) * _norm(turned)[0]
+    sure = products.astype(np.float64) + lost * norms
+    if metric == "cosine":
+        sure /= norms
+    return (start[0] - float(turned[0] @ layout.centre) + sure) + (level + asked.pad[0])
 
 
 def _corner(layout: Layout) -> float:

@@ -105,9 +105,15 @@ def _search(
         if plan == BITS and by_signs:
             return _two_passes(inside, by_bits(inside, data=data), data=data, best=best, seen=seen)
         if plan == PRODUCT:
-            level, metric = layout.level[inside], METRICS[best.metric]
-            bounds = bounds_of_products(asked, products, layout, metric, level=level)
-            return _two_passes(inside, bounds, data=data, best=best, seen=seen)
+            bounds = bounds_of_products(
+                asked, products, layout, METRICS[best.metric], norms=base.norms[inside], level=layout.level[inside]
+            )
+            first = np.argsort(-bounds, kind="stable")[: best.k]
+            everything = np.full(len(inside), np.inf)
+            _score(inside[first], everything[first], base.ids, data=data, best=best, seen=seen)
+            bounds[first] = -np.inf
+            left = bounds >= best.limit
+            return _score(inside[left], everything[left], base.ids, data=data, best=best, seen=seen)
         return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
     cells = np.flatnonzero(counts)
     for cell in cells[np.argsort(-asked.reach[0, cells], kind="stable")].tolist():
