@@ -18,6 +18,9 @@ from spaceform.types import FloatArray
 
 _SCAN = Wanted(PLANS["S"])
 
+_NARROW = 1_024
+"""Answers up to so many columns are made as wide as they were asked for, whatever matches."""
+
 _PRODUCTS = 64 * 2**20
 """Products of queries and matches that may be held at once, 4 bytes each."""
 
@@ -67,7 +70,7 @@ def answer(
     The cell plan is looked at closely, by counting the matches in the cells nearest to each query, only where it may
     win. With none of the allowed plans to be had (a private list that nobody prepared) it is S.
     """
-    width = max(1, min(k, matches.total))
+    width = k if k <= _NARROW else max(1, min(k, matches.total))
     if not matches.inside:
         found = Found(
             np.full((len(queries), width), -np.inf),
@@ -112,8 +115,8 @@ def _plan(
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
     best = min(possible, key=lambda name: possible[name], default="")
-    at, seconds = costs.curve("I", exact=exact)
-    if "I" in allowed and (not best or seconds.min() < _SURELY * possible[best]):
+    if "I" in allowed and (not best or costs.least("I", exact=exact) < _SURELY * possible[best]):
+        at, seconds = costs.curve("I", exact=exact)
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
         cells = Wanted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,7 @@ class Costs:
     seconds: Mapping[str, Sequence[float]]
     recalls: Sequence[float]
     recalls_far: Sequence[float]
-    _curves: dict[tuple[str, bool], tuple[FloatArray, FloatArray]] = field(
+    _curves: dict[tuple[str, bool], tuple[list[float], list[float]]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -55,17 +56,32 @@ class Costs:
 
     def predict(self, plan: str, matches: float, *, exact: bool) -> float:
         """Return the expected seconds of a query; infinite for a plan that was not measured."""
-        return float(np.interp(matches, *self.curve(plan, exact=exact)))
+        at, seconds = self._measured(plan, exact)
+        after = bisect_right(at, matches)  # of a handful: NumPy takes longer to begin
+        if after == len(at):
+            return seconds[-1]
+        if not after:
+            return seconds[0]
+        share = (matches - at[after - 1]) / (at[after] - at[after - 1])
+        return seconds[after - 1] + share * (seconds[after] - seconds[after - 1])
+
+    def least(self, plan: str, *, exact: bool) -> float:
+        """Return the seconds of the cheapest query that was measured."""
+        return min(self._measured(plan, exact)[1])
 
     def curve(self, plan: str, *, exact: bool) -> tuple[FloatArray, FloatArray]:
         """Return the measured seconds by matches, ascending; infinite for a plan that was not measured."""
+        at, seconds = self._measured(plan, exact)
+        return np.array(at), np.array(seconds)
+
+    def _measured(self, plan: str, exact: bool) -> tuple[list[float], list[float]]:
         key = plan, exact
         if key not in self._curves:
             measured = self.seconds.get(plan, self.seconds.get(f"{plan} exact"))
             if exact:
                 measured = self.seconds.get(f"{plan} exact")
             at, known = (self.matches, measured) if measured is not None else ([0.0], [math.inf])
-            self._curves[key] = np.array(at[::-1], float), np.array(known[::-1], float)
+            self._curves[key] = [float(one) for one in at][::-1], [float(one) for one in known][::-1]
         return self._curves[key]
 
     def record(self) -> dict[str, Any]:
