@@ -78,6 +78,20 @@ def test_ties_and_small_sets_of_integers_are_exact(n, d, k, metric, seed, plan):
     assert np.isneginf(scores[:, width:]).all()
 
 
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("matches", [0, 1, 7, 100])
+def test_where_fewer_rows_than_asked_for_match_each_is_found_once(plan, matches, rows, queries):
+    X = rows[0]
+    mask = np.zeros(len(X), bool)
+    mask[np.random.default_rng(1).choice(len(X), matches, replace=False)] = True
+    data = laid_out(X, "cosine", where=mask) if matches else laid_out(X, "cosine", where=~mask)
+    options = {"mask": mask, "queries": queries[:3], "metric": "cosine", "k": 120, "recall": 0.9}
+    found = [answers(compiled, plan, data, **options)[1] for compiled in (True, False)]
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(np.sort(found[0], axis=1)[:, 120 - matches :], [np.flatnonzero(mask)] * 3)
+    assert (np.sort(found[0], axis=1)[:, : 120 - matches] == -1).all()
+
+
 def test_the_cell_plan_skips_what_is_far(rows, queries):
     X, everything = rows[0], np.ones(len(rows[0]), bool)
     data = laid_out(X, "cosine")

@@ -168,7 +168,7 @@ def scan_bits(metric, places, base, layout, signs, one, best, seen):  # type: ig
             least = limit[0]
     sort_best(high, who, looked)
     scan(metric, places[who], high, base, layout, one, best, seen)
-    bounds[who] = -np.inf
+    bounds[who] = np.nan
     left = np.flatnonzero(bounds >= best[3][0])
     scan(metric, places[left], bounds[left], base, layout, one, best, seen)
 
@@ -190,7 +190,7 @@ def scan_products(metric, places, products, query, base, level, best, seen):  # 
             offer(0, bound, at, high, who, size, limit)
             least = limit[0]
     score_all(metric, places[who], base, exact, norm, best, seen)
-    bounds[who] = -np.inf
+    bounds[who] = np.nan
     score_all(metric, places[bounds >= best[3][0]], base, exact, norm, best, seen)
 
 

@@ -111,7 +111,7 @@ def _search(
             first = np.argsort(-bounds, kind="stable")[: best.k]
             everything = np.full(len(inside), np.inf)
             _score(inside[first], everything[first], base.ids, data=data, best=best, seen=seen)
-            bounds[first] = -np.inf
+            bounds[first] = np.nan
             left = bounds >= best.limit
             return _score(inside[left], everything[left], base.ids, data=data, best=best, seen=seen)
         return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
@@ -141,7 +141,7 @@ def _two_passes(
     """Score the rows of the highest bounds; then those whose bounds reach the k-th best."""
     first = np.argsort(-bounds, kind="stable")[: LOOKED * best.k]
     _take((places[first], places[first]), bounds[first], data=data, best=best, seen=seen)
-    bounds[first] = -np.inf
+    bounds[first] = np.nan
     left = np.flatnonzero(bounds >= best.limit)
     _take((places[left], places[left]), bounds[left], data=data, best=best, seen=seen)
 
