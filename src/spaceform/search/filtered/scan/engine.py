@@ -79,7 +79,7 @@ class Engine:
         products, counts = np.empty((q, 0), np.float32), _ONE_CELL
         if plan == kernels.PRODUCT:
             places = positions(words, len(base.ids))
-            products = products_with(places, queries, base, layout, self.metric)
+            products = products_with(places, queries, base=base, layout=layout, metric=self.metric)
         elif plan not in (kernels.SCAN, kernels.BITS):
             products = products_of(queries, layout, self.metric)
             alone = plan == kernels.PRIVATE

@@ -123,7 +123,7 @@ def products_of(queries: NDArray[np.float32], layout: Layout, metric: str) -> ND
 
 
 def products_with(
-    places: IntArray, queries: NDArray[np.float32], base: Base, layout: Layout, metric: str
+    places: IntArray, queries: NDArray[np.float32], *, base: Base, layout: Layout, metric: str
 ) -> NDArray[np.float32]:
     """Return the products ``(q, m)`` with the rows at ``places``, in blocks of 16 MiB of rows; O(q m d)."""
     asked = _asking(queries, layout, metric)
