@@ -35,8 +35,8 @@ def draw_search_curves(
     """Draw for each cell and method what its settings reach; return SVG text and write it to ``paths``.
 
     Of a method only settings are drawn that no other of its settings beats in both. ``ours`` is thick and on top; the
-    rivals that lead somewhere have colours, and the fastest at the recall ``aim`` has its name in the panel; all others
-    are grey. ``references`` are dashed. Queries per second are on a logarithmic axis, the same in all panels.
+    rivals that lead somewhere have colours, and the fastest at the recall ``aim`` has its name over the panel; all
+    others are grey. ``references`` are dashed. Queries per second are on a logarithmic axis, the same in all panels.
     """
     leaders = {cell: _fastest(curves, aim, ours) for cell, curves in cells.items()}
     ranked = Counter(name for names in leaders.values() for name in names[:1])
@@ -51,14 +51,18 @@ def draw_search_curves(
                 look = _look(name, ours, colours.get(name), dashed=name in references)
                 _line(ax, curves[name], look | {"label": _label(name, ours, colours, references)})
             for name in leaders[cell][:1]:
-                _named(ax, curves[name], name, aim, colours.get(name, INK))
+                ax.set_title(
+                    f"best rival: {name.partition(',')[0]}", loc="right", fontsize=7, color=colours.get(name, INK)
+                )
             ax.axvline(aim, color=QUIET, linewidth=0.8, linestyle=":", zorder=1)
-            ax.set_title(cell, color=INK)
+            ax.set_title(cell, color=INK, loc="left")
             ax.set_yscale("log")
             ax.set_xlim(LEAST_RECALL, 1.01)
-        for ax in grid[len(cells) :]:
-            ax.set_visible(False)
-        drawn.supxlabel("recall@10", fontsize=9)
+        for place, ax in enumerate(grid):
+            ax.set_visible(place < len(cells))
+            if len(cells) - ACROSS <= place < len(cells):  # the lowest of its column
+                ax.set_xlabel("recall@10")
+                ax.tick_params(labelbottom=True)
         drawn.supylabel("queries per second", fontsize=9)
         handles = {label: line for ax in grid for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         order = sorted(handles, key=lambda label: (label != ours, label not in colours, label))
@@ -106,13 +110,3 @@ def _line(ax: Any, curve: Curve, look: Mapping[str, Any]) -> None:
     if points:
         recalls, speeds = zip(*points, strict=True)
         ax.plot(recalls, speeds, **look)
-
-
-def _named(ax: Any, curve: Curve, name: str, aim: float, colour: str) -> None:
-    point = _reached(curve, aim)
-    if point is not None:
-        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-        ax.annotate(
-            name.partition(",")[0], point, xytext=(-3, 4), textcoords="offset points", ha="right", va="bottom",
-            fontsize=7, color=colour, zorder=6, bbox=ground,
-        )  # fmt: skip

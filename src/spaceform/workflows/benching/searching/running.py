@@ -98,8 +98,8 @@ def prepared(name: str, folder: Path, seeds: int, progress: Progress = no_progre
             progress(f"true answers of {name}", done, 1 + seeds)
             masks = masks or Masks(bed.columns, len(bed.X))
             lists = list(itertools.chain.from_iterable(truths(bed, masks, questions)))
-            kept = {"sizes": np.array([len(one) for one in lists]), "ids": np.concatenate(lists)}
-            write_whole(path, partial(np.savez, **kept))
+            sizes, ids = np.array([len(one) for one in lists]), np.concatenate(lists)
+            write_whole(path, partial(np.savez, sizes=sizes, ids=ids))
     return bed
 
 
