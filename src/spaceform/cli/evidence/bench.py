@@ -25,6 +25,9 @@ def bench(
     data: Annotated[list[str] | None, typer.Option(help="search: a data set; may be repeated.")] = None,
     methods: Annotated[list[str] | None, typer.Option(help="search: a method; may be repeated.")] = None,
     threads: Annotated[list[int] | None, typer.Option(help="search: threads of the batches; may be repeated.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="search: how often queries and filters are drawn; 3, or 1 if quick.")
+    ] = None,
     fresh: Annotated[bool, typer.Option(help="search: measure anew what an earlier run has kept.")] = False,
     plots: Annotated[
         Path | None, typer.Option(help="search: folder for recall against speed, a picture per data set.")
@@ -36,7 +39,7 @@ def bench(
     if subject is not None and subject not in known:
         raise InputError("subject", got=repr(subject), expected="one of " + ", ".join(map(repr, known)))
     wanted = known if subject is None else [subject]
-    chosen = {"data": data, "methods": methods, "threads": threads, "fresh": fresh}
+    chosen = {"data": data, "methods": methods, "threads": threads, "seeds": seeds, "fresh": fresh}
     kept = {} if out is None else _kept(out, wanted)
     made: dict[str, list[dict[str, Any]]] = {}
     for name in wanted:
@@ -48,7 +51,7 @@ def bench(
 
         write_json(out, {"rows": kept | made, **_about()})
     if plots is not None:
-        _draw(plots, {name: value for name, value in chosen.items() if value and name != "fresh"})
+        _draw(plots, {"quick": quick} | {name: value for name, value in chosen.items() if value and name != "fresh"})
     if as_json:
         print_json(made)
         return
@@ -59,12 +62,14 @@ def bench(
 
 def _draw(folder: Path, chosen: dict[str, Any]) -> None:
     from spaceform.report.search_curves import draw_search_curves
-    from spaceform.workflows.benches.search import curves
+    from spaceform.workflows.benches.search import curves, references
     from spaceform.workflows.benching.searching.measuring import RECALL
     from spaceform.workflows.benching.searching.running import OURS
 
     for data, cells in curves(**chosen).items():
-        draw_search_curves(cells, ours=OURS, aim=RECALL, paths=[folder / f"search-{data}.svg"])
+        name = data.partition(":")[0]
+        path = folder / f"search-{name}.svg"
+        draw_search_curves(cells, ours=OURS, references=references(), aim=RECALL, paths=[path])
 
 
 def _fitting(run: Callable[..., Any], subject: str, chosen: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,20 +32,27 @@ def bed():
     generator = np.random.default_rng(1)
     X = generator.normal(size=(N + 60, 8)).astype(np.float32)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    cells = Drawer(COLUMNS, N, generator).cells(60, equal=("kind",), ranges=("size",), sets=("marks",))
-    return beds.Bed("toy", X[:N], COLUMNS, X[N:], [cell for cell in cells if cell.share in (0.2, 0.01)])
+    drawer = Drawer(COLUMNS, N)
+
+    def questions(rows):
+        cells = drawer.cells(generator, len(rows), equal=("kind",), ranges=("size",), sets=("marks",))
+        return beds.Questions(rows, [cell for cell in cells if cell.share in (0.2, 0.01)])
+
+    return beds.Bed("toy", X[:N], COLUMNS, questions(X[N:][:6]), [questions(X[N:][6:33]), questions(X[N:][33:])])
 
 
 @pytest.fixture
 def few(monkeypatch):
-    for name, value in {"TUNED": 6, "_GROUPS": 2, "_GROUP": 3}.items():
+    for name, value in {"_GROUPS": 2, "_GROUP": 3}.items():
         monkeypatch.setattr(measuring, name, value)
 
 
 def test_filters_let_about_the_wanted_share_through(bed):
     masks = Masks(COLUMNS, N)
-    assert {cell.name.split()[0] for cell in bed.cells} == {"EM", "R", "EMIS", "C"}
-    for cell in bed.cells:
+    assert {cell.name.split()[0] for cell in bed.tune.cells} == {"EM", "R", "EMIS", "C"}
+    for questions in bed.seeds:
+        assert [cell.name for cell in questions.cells] == [cell.name for cell in bed.tune.cells]
+    for cell in bed.seeds[0].cells:
         shares = [masks(where).mean() for where in cell.where]
         slack = 2.0 if cell.kind in ("EM", "EMIS") else 1.6
         assert cell.share / slack <= np.mean(shares) <= cell.share * slack, cell.name
@@ -57,7 +65,7 @@ def test_masks_are_those_of_the_filters(bed):
 
     masks = Masks(COLUMNS, N)
     table = pa.table({**COLUMNS, "marks": [list(some) for some in COLUMNS["marks"]]})
-    for cell in bed.cells:
+    for cell in bed.tune.cells:
         for where in cell.where[:5]:
             np.testing.assert_array_equal(masks(where), where.mask(table))
     np.testing.assert_array_equal(masks(parse("kind = 'k1' or size = 5")), parse("kind = 'k1' or size = 5").mask(table))
@@ -78,10 +86,11 @@ def test_filters_in_other_languages():
 
 
 def test_truth_and_recall_count_the_smaller_of_k_and_the_matches(bed):
-    masks, cell = Masks(COLUMNS, N), bed.cells[0]
-    for q, where, found in zip(bed.queries, cell.where, measuring.truths(bed, masks, cell), strict=True):
-        expected = exact_search(q[None], bed.X, k=10, metric="ip", mask=masks(where)).rows[0]
-        np.testing.assert_array_equal(found, expected)
+    masks, asked = Masks(COLUMNS, N), bed.seeds[0]
+    for cell, found in zip(asked.cells, measuring.truths(bed, masks, asked), strict=True):
+        for q, where, ids in zip(asked.queries, cell.where, found, strict=True):
+            expected = exact_search(q[None], bed.X, k=10, metric="ip", mask=masks(where)).rows[0]
+            np.testing.assert_array_equal(ids, expected[expected >= 0])
     truth = [np.array([1, 2]), np.array([], int), np.array([3])]
     np.testing.assert_array_equal(measuring.recalls(padded([[2, 9], [5], []], 3, 10), truth), [0.5, 1.0, 0.0])
 
@@ -114,33 +123,85 @@ def test_asking_for_more_stops_when_enough_pass():
     assert (over_fetched(search_all, np.zeros((1, 3)), 2, mask=mask & False, factor=1) == -1).all()
 
 
-def test_a_method_is_built_tuned_and_measured(bed, few):
+def known(bed):
     masks = Masks(COLUMNS, N)
-    known = [measuring.truths(bed, masks, cell) for cell in bed.cells]
-    figures = measuring.measure(Brute(), bed, known, threads=(1,))
+    return [measuring.truths(bed, masks, questions) for questions in (bed.tune, *bed.seeds)]
+
+
+def test_a_method_is_built_once_tuned_and_measured_under_each_seed(bed, few):
+    figures = measuring.measure(Brute(), bed, known(bed), threads=(1,))
     assert figures["bytes per row"] == 32
     for one in figures["cells"]:
         assert (one["recall"], one["short"], one["below 0.8"]) == (1, 0, 0)
-        assert one["qps"] > 0
         assert one["p50 ms"] <= one["p99 ms"]
+        assert one["queries"] == sum(len(questions.queries) for questions in bed.seeds)
+        speeds = [seed["qps"] for seed in one["seeds"]]
+        assert one["qps"] == pytest.approx(sum(speeds) / 2)
+
+
+class _OnlyRanges(Brute):
+    seconds = 5.0
+
+    def refusal(self, where):
+        return "" if all(hasattr(one, "low") for one in where) else "does not answer this"
+
+
+def test_a_cell_that_is_not_answered_or_not_reached_has_a_note(bed, few, monkeypatch):
+    for seconds, expected in ((60.0, {"does not answer this", None}), (0.0, {"not reached in 0 s"})):
+        monkeypatch.setattr(_OnlyRanges, "seconds", seconds)
+        figures = measuring.measure(_OnlyRanges(), bed, known(bed), threads=(1,))
+        assert {one.get("note") for one in figures["cells"]} == expected
+        for row in tables.rows_of({"toy": {"BLAS": figures}}, "spaceform"):
+            assert ("note" in row) != ("qps" in row)
+
+
+class _Slow(Method):
+    name = "slow"
+    grid = tuple({"i": i} for i in range(9))
+
+    def fit(self, X, columns):
+        self.calls = 0
+
+    def query(self, Q, k, where, setting):
+        self.calls += 1
+        return np.full((len(Q), k), -1)
+
+
+def test_a_slow_method_is_asked_little_and_one_that_is_good_enough_is_tuned_no_further(bed, monkeypatch):
+    for name in ("TUNING", "ENOUGH", "MEASURING", "BATCHES"):
+        monkeypatch.setattr(measuring, name, -1.0)
+    slow, nothing = _Slow(), [np.empty(0, int)] * 27  # where nothing passes, all is found
+    slow.fit(bed.X, bed.columns)
+    asking = measuring.Asking(bed.seeds[0].queries, bed.seeds[0].cells[0].where, nothing)
+    assert len(measuring.tuned(slow, asking)) == 2
+    assert slow.calls == 2 * (1 + 12)
+    missed = measuring.Asking(asking.queries, asking.where, [np.array([1])] * 27)
+    assert len(measuring.tuned(slow, missed)) == 9
+    slow.calls = 0
+    monkeypatch.setattr(_Slow, "grid", ({"i": 0},))
+    one = measuring._cell(slow, asking, [asking, asking], threads=(1,))
+    assert one["queries"] == 2 * 6
+    assert slow.calls == 13 + 2 * 7 + 1
 
 
 def test_ours_answers_every_cell(bed):
     ours = methods()["spaceform"]()
     ours.fit(bed.X, bed.columns)
     ours.threads(2)
-    masks = Masks(COLUMNS, N)
-    for cell in bed.cells:
+    masks, asked = Masks(COLUMNS, N), bed.seeds[0]
+    for cell, truth in zip(asked.cells, measuring.truths(bed, masks, asked), strict=True):
         found = [
-            ours.query(q[None], 10, where, {"recall": 1.0})[0] for q, where in zip(bed.queries, cell.where, strict=True)
+            ours.query(q[None], 10, where, {"recall": 1.0})[0]
+            for q, where in zip(asked.queries, cell.where, strict=True)
         ]
-        assert measuring.recalls(found, measuring.truths(bed, masks, cell)).min() == 1
+        assert measuring.recalls(found, truth).min() == 1
     assert ours.bytes_held() > bed.X.nbytes
 
 
 def test_rows_and_sums():
-    def cell(qps, recall=1.0, curve=()):
-        return {"cell": "R 1%", "qps": qps, "recall": recall, "curve": list(curve)}
+    def cell(qps, recall=1.0, curve=(), batch=None):
+        speeds = {"qps": qps, "batch qps 2": batch or qps, "seeds": [{"qps": qps - 1}, {"qps": qps + 1}]}
+        return {"cell": "R 1%", **speeds, "recall": recall, "curve": list(curve)}
 
     curve = [
         {"setting": {"recall": 0.95}, "recall": 1.0, "qps": 80.0},
@@ -150,19 +211,26 @@ def test_rows_and_sums():
     found = {
         "toy": {
             "spaceform": {**about, "cells": [cell(80.0, curve=curve)]},
-            "fast": {**about, "cells": [cell(160.0)]},
+            "fast": {**about, "cells": [cell(160.0, batch=20.0)]},
+            "paper": {**about, "cells": [cell(320.0, batch=10.0)]},
             "wrong": {**about, "cells": [cell(900.0, recall=0.5)]},
+            "other": {**about, "cells": [{"cell": "R 1%", "note": "does not answer ranges"}]},
             "away": {"note": "not installed"},
         }
     }
     rows = tables.rows_of(found, "spaceform")
     by_method = {row["method"]: row for row in rows}
     assert by_method["away"]["note"] == "not installed"
+    assert by_method["other"] == {"data": "toy", "cell": "R 1%", "method": "other", "note": "does not answer ranges"}
     assert by_method["fast"]["ours / it"] == 0.5
+    assert (by_method["fast"]["qps min"], by_method["fast"]["qps max"]) == (159, 161)
     assert "ours / it" not in by_method["wrong"]
-    (one,) = tables.summary(rows, "spaceform")
-    assert (one["worst ratio"], one["cells lost"], one["nearest peer"]) == (0.5, 1, "fast")
-    assert one["planner / best plan"] == 1.25
+    single, batch = tables.summary(rows, "spaceform", references=["paper"])
+    assert (single["asked"], batch["asked"]) == ("one by one", "batches on 2 threads")
+    assert (single["worst ratio"], single["cells lost"], single["nearest rival"]) == (0.25, 1, "paper")
+    assert (single["ratio to peers"], single["to references"]) == (0.5, 1)
+    assert single["planner / best plan"] == 1.25
+    assert (batch["worst ratio"], batch["cells lost"], batch["nearest rival"]) == (4, 0, "fast")
 
 
 class _Instant(Method):
@@ -179,26 +247,49 @@ def test_a_run_goes_on_where_it_was(bed, few, monkeypatch, tmp_path):
     monkeypatch.setenv("SPACEFORM_CACHE", str(tmp_path))
     calls = []
 
-    def child(name, method, threads, path):
+    def child(name, method, terms, path):
         calls.append(method)
-        running.run_one(name, method, threads, str(path))
+        running.run_one(name, method.name, terms, str(path))
         return json.loads(path.read_text())
 
-    monkeypatch.setattr(running, "make", lambda name, progress=None: bed)
+    def make(name, seeds=1, progress=None):
+        return replace(bed, seeds=bed.seeds[:seeds])
+
+    monkeypatch.setattr(running, "make", make)
     monkeypatch.setattr(running, "_child", child)
     monkeypatch.setattr(running, "methods", lambda: {"instant": _Instant, "BLAS": Brute})
     monkeypatch.setattr(search, "known_methods", lambda: {"instant": _Instant, "BLAS": Brute})
-    for fresh, expected in ((False, 2), (False, 2), (True, 4)):
-        rows = search.run(quick=True, methods=["instant", "BLAS"], threads=(1,), fresh=fresh)
+    asked = {"quick": True, "methods": ["instant", "BLAS"], "threads": (1,)}
+    for more, expected in (({}, 2), ({}, 2), ({"fresh": True}, 4), ({"seeds": 2}, 6), ({"seeds": 2}, 6)):
+        rows = search.run(**asked, **more)
         assert len(calls) == expected
-    assert len(rows) == 1 + 2 * len(bed.cells)
+    assert len([row for row in rows if row.get("method")]) == 2 * len(bed.tune.cells)
+    drawn = search.curves(**asked, seeds=2)["quick"]
+    assert list(drawn) == [cell.name for cell in bed.tune.cells]
+    assert len(calls) == 6
     monkeypatch.setattr(_Instant, "package", "no_such_package")
     assert search.run(quick=True, methods=["instant"])[-1]["note"] == "not installed"
-    with pytest.raises(InputError, match="threads"):
-        search.run(quick=True, threads=(0,))
-    for options in ({"methods": ["nothing"]}, {"data": ["nothing"]}, {"data": ["nothing:folder"]}):
+    monkeypatch.setattr(Brute, "largest", 10)
+    monkeypatch.setattr(Brute, "reason", "too slow")
+    assert search.run(quick=True, methods=["BLAS"])[-1]["note"] == "not run on more than 10 rows: too slow"
+    for options in ({"threads": (0,)}, {"seeds": 9}, {"methods": ["nothing"]}, {"data": ["nothing"]}):
         with pytest.raises(InputError):
-            search.run(**options)
+            search.run(quick=True, **options)
+    with pytest.raises(InputError):
+        search.run(data=["nothing:folder"])
+
+
+def test_the_seeds_of_the_made_up_bed_have_questions_of_their_own():
+    bed = beds.make("quick", 2)
+    asked = [bed.tune, *bed.seeds]
+    assert [len(questions.queries) for questions in asked] == [beds.TUNED, beds.MEASURED, beds.MEASURED]
+    queries = np.concatenate([questions.queries for questions in asked])
+    assert len(np.unique(queries, axis=0)) == len(queries)
+    for cells in zip(*(questions.cells for questions in asked), strict=True):
+        assert len({cell.name for cell in cells}) == 1
+        assert len({str(cell.where[:4]) for cell in cells}) == 3
+    again = beds.make("quick", 1)
+    assert str(again.seeds[0].cells[0].where) == str(bed.seeds[0].cells[0].where)
 
 
 def test_a_published_benchmark_becomes_a_bed():
@@ -210,8 +301,9 @@ def test_a_published_benchmark_becomes_a_bed():
         "t", X, {"year": np.arange(300) % 4, "tags": [("t1",)] * 300}, X[:160], asked, np.zeros((160, 1), int)
     )
     made = beds.from_task("yfcc-10M:folder", task)
-    assert str(made.cells[0].where[0]) == "year BETWEEN 1 AND 2 AND tags CONTAINS 't1'"
-    assert made.cells[0].name == "yfcc-10M"
+    assert str(made.tune.cells[0].where[0]) == "year BETWEEN 1 AND 2 AND tags CONTAINS 't1'"
+    assert str(made.seeds[0].cells[0].where[0]) == "year BETWEEN 1 AND 2 AND tags CONTAINS 't1'"
+    assert made.seeds[0].cells[0].name == "yfcc-10M"
     np.testing.assert_allclose(np.linalg.norm(made.X, axis=1), 1, rtol=1e-5)
     with pytest.raises(InputError, match="queries"):
         beds.from_task("t", SearchTask("t", X, {}, X[:2], asked[:2], np.zeros((2, 1), int)))

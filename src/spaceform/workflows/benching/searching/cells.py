@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +41,21 @@ class Cell:
 class Drawer:
     """Draws filters for a table of columns of n rows: texts, numbers, tuples of texts."""
 
-    def __init__(self, columns: dict[str, Any], n: int, generator: np.random.Generator) -> None:
-        """Count the values of every column of texts or tuples; sort the numbers."""
-        self._columns, self._n, self._generator = columns, n, generator
+    def __init__(self, columns: Mapping[str, Any], n: int) -> None:
+        """Take the columns; their values are counted, and their numbers sorted, when they are first asked of."""
+        self._columns, self._n = columns, n
         self._rows: dict[str, dict[str, IntArray]] = {}
         self._sorted: dict[str, FloatArray] = {}
 
-    def cells(self, n_queries: int, *, equal: Sequence[str], ranges: Sequence[str], sets: Sequence[str]) -> list[Cell]:
-        """Return the cells for which the data have values: EM, R, EMIS and C at every selectivity."""
+    def cells(
+        self, generator: np.random.Generator, n_queries: int, *,
+        equal: Sequence[str], ranges: Sequence[str], sets: Sequence[str],
+    ) -> list[Cell]:  # fmt: skip
+        """Return the cells for which the data have values: EM, R, EMIS and C at every selectivity.
+
+        Which cells there are depends on the data only, the filters in them on the generator.
+        """
+        self._generator = generator
         makers: dict[str, Callable[[float], Drawn | None]] = {
             "EM": lambda share: self._category(equal, share, n_queries, lambda c, v: F(c) == v),
             "R": lambda share: self._range(ranges, share, n_queries),

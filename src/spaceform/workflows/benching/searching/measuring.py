@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -14,46 +17,65 @@ from spaceform.search.exact import exact_search
 from spaceform.search.filters import Expr
 from spaceform.types import IntArray, Progress, no_progress
 from spaceform.workflows.benching.memory import resident_bytes
-from spaceform.workflows.benching.searching.beds import TUNED, Bed, K
-from spaceform.workflows.benching.searching.cells import Cell
+from spaceform.workflows.benching.searching.beds import Bed, K, Questions
 from spaceform.workflows.benching.searching.masks import Masks
 from spaceform.workflows.benching.searching.method import Method, Setting
 
 RECALL = 0.95
 """The mean recall that a setting must reach on the queries to tune with."""
 
-TUNING, MEASURING = 0.12, 0.3
-"""Seconds after which a setting is tuned enough, and a pass of measurements over a cell is long enough."""
+TUNING, ENOUGH = 0.1, 0.6
+"""Seconds after which a setting is tuned enough, and after which no further ones are, once two reached the recall."""
+
+MEASURING, BATCHES = 0.4, 0.6
+"""Seconds for a pass of single queries, and for batches on so many threads, over one cell under all seeds."""
 
 _LEAST = 12
-"""Queries that are always asked."""
+"""Queries that are always asked, one by one: of a setting to tune, and in a pass under all seeds."""
 
 _GROUPS, _GROUP = 4, 25
-"""Batches: so many filters, each for so many queries."""
+"""Batches under a seed: so many filters, each for so many queries."""
+
+_SHARES = ("qps", "p50 ms", "p99 ms", "recall", "below 0.8", "short")
 
 
-def truths(bed: Bed, masks: Masks, cell: Cell) -> list[IntArray]:
-    """Return the ids of the k nearest passing rows of every query, fewer where fewer pass; O(q n d), in float64."""
-    found = []
-    for q, where in zip(bed.queries, cell.where, strict=True):
-        mask = masks(where)
-        rows = np.flatnonzero(mask)
-        if not len(rows):
-            found.append(rows)
-            continue
-        scores = bed.X[rows] @ q if 4 * len(rows) < len(mask) else (bed.X @ q)[rows]
-        few = min(len(rows), 4 * K)  # float32 orders all but near ties; the best of a wider circle are scored again
-        circle = rows[np.argpartition(-scores, few - 1)[:few]]
-        near = exact_search(q[None], bed.X[np.sort(circle)], k=K, metric="ip")
-        found.append(np.sort(circle)[near.rows[0]])
+@dataclass(frozen=True)
+class Asking:
+    """The queries of one cell, the filter of each, and the ids of its true answers."""
+
+    queries: NDArray[np.float32]
+    where: Sequence[Expr]
+    truth: Sequence[IntArray]
+
+
+def truths(bed: Bed, masks: Masks, questions: Questions) -> list[list[IntArray]]:
+    """Return per cell the ids of the k nearest passing rows of every query, fewer where fewer pass.
+
+    O(q n (d + cells)), and what counts in float64.
+    """
+    found: list[list[IntArray]] = [[] for _ in questions.cells]
+    for place, q in enumerate(questions.queries):
+        scores = bed.X @ q
+        for cell, known in zip(questions.cells, found, strict=True):
+            rows = np.flatnonzero(masks(cell.where[place]))
+            if not len(rows):
+                known.append(rows)
+                continue
+            few = min(len(rows), 4 * K)  # float32 orders all but near ties; the best of a wider circle are scored again
+            circle = np.sort(rows[np.argpartition(-scores[rows], few - 1)[:few]])
+            known.append(circle[exact_search(q[None], bed.X[circle], k=K, metric="ip").rows[0]])
     return found
 
 
 def measure(
-    method: Method, bed: Bed, known: Sequence[Sequence[IntArray]], *, threads: Sequence[int] = (1, 2),
+    method: Method, bed: Bed, known: Sequence[Sequence[Sequence[IntArray]]], *, threads: Sequence[int] = (1, 2),
     progress: Progress = no_progress,
 ) -> dict[str, Any]:  # fmt: skip
-    """Build a method and return its figures: ``build s``, ``bytes per row``, ``resident MB``, and a row per cell."""
+    """Build a method and return its figures: ``build s``, ``bytes per row``, ``resident MB``, and a row per cell.
+
+    ``known`` are the true answers, of the questions to tune with and of those of each seed. A cell has a ``note`` in
+    the place of figures if the method cannot answer it, or its time is up.
+    """
     before = resident_bytes()
     method.threads(2)
     begun = perf_counter()
@@ -64,28 +86,47 @@ def measure(
         "bytes per row": method.bytes_held() / len(bed.X),
         "cells": [],
     }
-    for done, (cell, truth) in enumerate(zip(bed.cells, known, strict=True)):
-        progress(f"{method.name} on {bed.name}", done, len(bed.cells))
-        figures["cells"].append({"cell": cell.name, **_cell(method, bed, cell, truth, threads=threads)})
-    progress(f"{method.name} on {bed.name}", len(bed.cells), len(bed.cells))
+    for place, cell in enumerate(bed.tune.cells):
+        progress(f"{method.name} on {bed.name}", place, len(bed.tune.cells))
+        asked = [
+            Asking(questions.queries, questions.cells[place].where, truth[place])
+            for questions, truth in zip((bed.tune, *bed.seeds), known, strict=True)
+        ]
+        note = method.refusal([where for one in asked for where in one.where])
+        if perf_counter() - begun > method.seconds:
+            note = f"not reached in {method.seconds:g} s"
+        one = {"note": note} if note else _cell(method, asked[0], asked[1:], threads)
+        figures["cells"].append({"cell": cell.name, **one})
+    progress(f"{method.name} on {bed.name}", len(bed.tune.cells), len(bed.tune.cells))
     return figures
 
 
-def _cell(method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, threads: Sequence[int]) -> dict[str, Any]:
+def _cell(method: Method, tune: Asking, seeds: Sequence[Asking], threads: Sequence[int]) -> dict[str, Any]:
     method.threads(1)
-    tuned = range(TUNED)
-    curve = []
-    for setting in method.grid:
-        seconds, answers = _asked(method, bed, cell, tuned, setting=setting, budget=TUNING)
-        recall = recalls(answers, truth[:TUNED]).mean()
-        curve.append({"setting": dict(setting), "recall": float(recall), "qps": 1 / float(np.mean(seconds))})
+    curve = tuned(method, tune)
     setting = chosen(curve)
-    figures = _single(method, bed, cell, truth, setting=setting)
+    parts = [_single(method, asking, setting=setting, seeds=len(seeds)) for asking in seeds]
+    figures: dict[str, Any] = {name: float(np.mean([one[name] for one in parts])) for name in _SHARES}
+    figures["queries"] = sum(one["queries"] for one in parts)
     for count in threads:
         method.threads(count)
-        figures[f"batch qps {count}"] = _batched(method, bed, cell, setting=setting)
+        figures[f"batch qps {count}"] = _batched(method, seeds, setting=setting)
     method.threads(1)
-    return {**figures, "setting": dict(setting), "curve": curve}
+    return {**figures, "setting": dict(setting), "curve": curve, "seeds": parts}
+
+
+def tuned(method: Method, asking: Asking) -> list[dict[str, Any]]:
+    """Return recall and speed of each setting, on queries that are not measured; of a slow method's not all."""
+    curve: list[dict[str, Any]] = []
+    spent = 0.0
+    for setting in method.grid:
+        if "plans" not in setting and spent > ENOUGH and sum(one["recall"] >= RECALL for one in curve) > 1:
+            continue
+        seconds, answers = _asked(method, asking, setting=setting, budget=TUNING, least=_LEAST)
+        spent += sum(seconds)
+        recall = float(recalls(answers, asking.truth).mean())
+        curve.append({"setting": dict(setting), "recall": recall, "qps": 1 / float(np.mean(seconds))})
+    return curve
 
 
 def chosen(curve: Sequence[Mapping[str, Any]]) -> Setting:
@@ -103,67 +144,65 @@ def recalls(found: Sequence[IntArray], truth: Sequence[IntArray]) -> NDArray[np.
     return np.array([np.isin(true, got).mean() if len(true) else 1.0 for got, true in pairs])
 
 
-def _single(method: Method, bed: Bed, cell: Cell, truth: Sequence[IntArray], *, setting: Setting) -> dict[str, Any]:
-    """Ask query by query, each with its own filter, in three passes; the fastest time of each query counts."""
-    rows = range(TUNED, len(bed.queries))
-    passes: list[list[float]] = []
-    answers: list[IntArray] = []
-    for _ in range(3):
-        seconds, answers = _asked(method, bed, cell, rows, setting=setting, budget=MEASURING)
-        passes.append(seconds)
-        rows = rows[: len(seconds)]
-    width = min(map(len, passes))
-    times = np.min([one[:width] for one in passes], axis=0)
-    true = truth[TUNED : TUNED + width]
-    shares = recalls(answers[:width], true)
-    short = [int((got >= 0).sum()) < len(want) for got, want in zip(answers[:width], true, strict=True)]
+def _single(method: Method, asking: Asking, *, setting: Setting, seeds: int) -> dict[str, Any]:
+    """Ask query by query, each with its own filter, in two passes; the faster time of each query counts.
+
+    Of a method so slow that a pass asks only the least, there is one pass.
+    """
+    least = max(4, _LEAST // seeds)
+    asked = partial(_asked, method, asking, setting=setting, budget=MEASURING / seeds, least=least)
+    times, answers = asked()
+    if len(times) > least:
+        again, _ = asked()
+        width = min(len(times), len(again))
+        times = np.minimum(times[:width], again[:width]).tolist()
+    true = asking.truth[: len(times)]
+    shares = recalls(answers, true)
+    short = [int((got >= 0).sum()) < len(want) for got, want in zip(answers, true, strict=False)]
     return {
-        "qps": 1 / float(times.mean()), "p50 ms": 1e3 * float(np.median(times)),
+        "qps": 1 / float(np.mean(times)), "p50 ms": 1e3 * float(np.median(times)),
         "p99 ms": 1e3 * float(np.quantile(times, 0.99)), "recall": float(shares.mean()),
-        "below 0.8": float((shares < 0.8).mean()), "short": float(np.mean(short)), "queries": width,
+        "below 0.8": float((shares < 0.8).mean()), "short": float(np.mean(short)), "queries": len(times),
     }  # fmt: skip
 
 
 def _asked(
-    method: Method, bed: Bed, cell: Cell, rows: range, *, setting: Setting, budget: float
+    method: Method, asking: Asking, *, setting: Setting, budget: float, least: int
 ) -> tuple[list[float], list[IntArray]]:
     """Ask queries one at a time until the budget of seconds is spent; return the seconds and answers of each."""
     seconds: list[float] = []
     answers: list[IntArray] = []
-    method.query(bed.queries[rows[0]][None], K, cell.where[rows[0]], setting)  # what a first call sets up
-    for row in rows:
-        query, where = bed.queries[row][None], cell.where[row]
+    spent = 0.0
+    method.query(asking.queries[:1], K, asking.where[0], setting)  # what a first call sets up
+    for row, where in enumerate(asking.where):
+        query = asking.queries[row][None]
         begun = perf_counter()
         found = method.query(query, K, where, setting)
         seconds.append(perf_counter() - begun)
         answers.append(found[0])
-        if sum(seconds) > budget and len(seconds) >= _LEAST:
+        spent += seconds[-1]
+        if spent > budget and len(seconds) >= least:
             break
     return seconds, answers
 
 
-def _batched(method: Method, bed: Bed, cell: Cell, *, setting: Setting) -> float:
-    """Return queries per second in batches that share a filter, the best of two passes."""
-    queries = bed.queries[TUNED:]
-    wheres = cell.where[TUNED : TUNED + _GROUPS]
+def _batched(method: Method, seeds: Sequence[Asking], *, setting: Setting) -> float:
+    """Return queries per second in batches that share a filter, the better of two passes; of a slow method, of one."""
 
-    def once() -> float:
+    def once() -> tuple[float, float]:
         asked, spent = 0, 0.0
-        for group, where in enumerate(wheres):
-            rows = queries[np.arange(group * _GROUP, (group + 1) * _GROUP) % len(queries)]
-            spent += _timed(method.query, rows, where, setting)
+        for group, asking in itertools.product(range(_GROUPS), seeds):
+            rows = asking.queries[np.arange(group * _GROUP, (group + 1) * _GROUP) % len(asking.queries)]
+            begun = perf_counter()
+            method.query(rows, K, asking.where[group], setting)
+            spent += perf_counter() - begun
             asked += len(rows)
-            if spent > MEASURING:
+            if spent > BATCHES:
                 break
-        return asked / spent
+        return asked / spent, spent
 
-    return max(once(), once())
-
-
-def _timed(query: Callable[..., object], rows: NDArray[np.float32], where: Expr, setting: Setting) -> float:
-    begun = perf_counter()
-    query(rows, K, where, setting)
-    return perf_counter() - begun
+    speed, spent = once()
+    return speed if spent > BATCHES else max(speed, once()[0])
 
 
 def geometric_mean(ratios: Sequence[float]) -> float:

@@ -18,13 +18,17 @@ Setting = Mapping[str, Any]
 class Method(ABC):
     """A way to search unit vectors under a filter by inner product.
 
-    ``name`` is shown, ``package`` must be installed (none for our own), ``grid`` are the settings of a query from the
-    fastest to the most thorough, ``largest`` the most rows that it is given.
+    ``name`` is shown, ``package`` must be installed (none for our own code), ``grid`` are the settings of a query from
+    the fastest to the most thorough, ``largest`` the most rows that it is given, for a ``reason``; after ``seconds``
+    it is stopped. ``reference`` methods are those of papers, in our own code: to compare with, not to install.
     """
 
     name: ClassVar[str]
     package: ClassVar[str] = ""
+    reference: ClassVar[bool] = False
     largest: ClassVar[int] = 200_000
+    reason: ClassVar[str] = ""
+    seconds: ClassVar[float] = 420.0
     grid: ClassVar[Sequence[Setting]] = ({},)
 
     @abstractmethod
@@ -34,6 +38,10 @@ class Method(ABC):
     @abstractmethod
     def query(self, Q: NDArray[np.float32], k: int, where: Expr, setting: Setting) -> IntArray:
         """Return the ids ``(q, k)`` of the nearest passing rows, -1 where none was found. The filter counts."""
+
+    def refusal(self, where: Sequence[Expr]) -> str:
+        """Return why the built index cannot answer one of these filters; nothing if it answers all."""
+        return ""
 
     def threads(self, count: int) -> None:  # noqa: B027  most peers take the number from the process
         """Use so many threads from now on."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ import spaceform.search
 from spaceform.data.fetching.cache import cache_folder
 from spaceform.errors import InputError
 from spaceform.types import IntArray, Progress, no_progress
-from spaceform.workflows.benching.searching.beds import BEDS, FOLDERS, OTHERS, Bed, make
+from spaceform.workflows.benching.searching.beds import BEDS, FOLDERS, OTHERS, Bed, Questions, make
 from spaceform.workflows.benching.searching.masks import Masks
 from spaceform.workflows.benching.searching.measuring import measure, truths
 from spaceform.workflows.benching.searching.method import Method
@@ -29,20 +33,28 @@ from spaceform.workflows.places.whole import write_whole
 
 OURS = "spaceform"
 
-SECONDS = 420
-"""A method that takes longer on a data set, building included, is stopped."""
+GRACE = 60.0
+"""Seconds after its time in which a method must have finished the cell that it is at; then it is stopped."""
 
-_RECIPE = 1
+_RECIPE = 2
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What is asked of every method: batches on so many ``threads``, and so many ``seeds`` of queries and filters."""
+
+    threads: Sequence[int] = (1, 2)
+    seeds: int = 1
+
+
 def figures_of(
-    data: Sequence[str], names: Sequence[str], *, threads: Sequence[int], fresh: bool, progress: Progress = no_progress
+    data: Sequence[str], names: Sequence[str], terms: Terms, *, fresh: bool, progress: Progress = no_progress
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the figures by data set and method; ``note`` stands for those of a method that has none.
 
-    Figures that an earlier run kept are taken as they are unless ``fresh``: those of the same rows, code, versions,
-    machine and numbers of threads.
+    Figures that an earlier run kept are taken as they are unless ``fresh``: those of the same rows, questions, code,
+    versions, machine and numbers of threads.
     """
     known = methods()
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -51,20 +63,20 @@ def figures_of(
         rows = found.setdefault(bed_name, {})
         for place, name in enumerate(names):
             progress(f"{bed_name}: {name}", place, len(names))
-            if not is_installed(known[name]):
+            method = known[name]
+            if not is_installed(method):
                 rows[name] = {"note": "not installed"}
                 continue
-            bed = bed or prepared(bed_name, folder, progress)
-            if len(bed.X) > known[name].largest:
-                rows[name] = {"note": f"not run on more than {known[name].largest:,} rows"}
+            bed = bed or prepared(bed_name, folder, terms.seeds, progress)
+            if len(bed.X) > method.largest:
+                why = f": {method.reason}" if method.reason else ""
+                rows[name] = {"note": f"not run on more than {method.largest:,} rows{why}"}
                 continue
-            path = (
-                folder
-                / f"{bed_name.partition(':')[0]}-{known[name].__name__.lower()}-{_key(bed, known[name], threads)}.json"
-            )
+            label = "-".join(re.findall("[a-z0-9]+", f"{bed_name.partition(':')[0]}-{name}".lower()))
+            path = folder / f"{label}-{_key(bed, method, terms)}.json"
             if fresh or not path.is_file():
                 path.unlink(missing_ok=True)
-                rows[name] = _child(bed_name, name, threads, path)
+                rows[name] = _child(bed_name, method, terms, path)
             else:
                 rows[name] = json.loads(path.read_text(encoding="utf-8"))
     progress("filtered search", 1, 1)
@@ -76,36 +88,34 @@ def is_installed(method: type[Method]) -> bool:
     return not method.package or importlib.util.find_spec(method.package) is not None
 
 
-def prepared(name: str, folder: Path, progress: Progress = no_progress) -> Bed:
-    """Return a bed, with its true answers in a file of ``folder`` for the processes that measure."""
-    bed = make(name, progress)
-    path = _truth_path(bed, folder)
-    if not path.is_file():
-        masks = Masks(bed.columns, len(bed.X))
-        lists: list[IntArray] = []
-        for done, cell in enumerate(bed.cells):
-            progress(f"true answers of {name}", done, len(bed.cells))
-            lists += truths(bed, masks, cell)
-        sizes = np.array([len(one) for one in lists])
-        write_whole(path, lambda file: np.savez(file, sizes=sizes, ids=np.concatenate(lists)))
+def prepared(name: str, folder: Path, seeds: int, progress: Progress = no_progress) -> Bed:
+    """Return a bed, with its true answers in files of ``folder`` for the processes that measure."""
+    bed = make(name, seeds, progress)
+    masks = None
+    for done, questions in enumerate((bed.tune, *bed.seeds)):
+        path = _truth_path(bed, questions, folder)
+        if not path.is_file():
+            progress(f"true answers of {name}", done, 1 + seeds)
+            masks = masks or Masks(bed.columns, len(bed.X))
+            lists = list(itertools.chain.from_iterable(truths(bed, masks, questions)))
+            sizes, ids = np.array([len(one) for one in lists]), np.concatenate(lists)
+            write_whole(path, partial(np.savez, sizes=sizes, ids=ids))
     return bed
 
 
-def known_truths(bed: Bed, folder: Path) -> list[list[IntArray]]:
+def known_truths(bed: Bed, questions: Questions, folder: Path) -> list[list[IntArray]]:
     """Return the true answers, per cell and query."""
-    with np.load(_truth_path(bed, folder), allow_pickle=False) as stored:
+    with np.load(_truth_path(bed, questions, folder), allow_pickle=False) as stored:
         lists = np.split(stored["ids"], np.cumsum(stored["sizes"])[:-1])
-    q = len(bed.queries)
+    q = len(questions.queries)
     return [lists[start : start + q] for start in range(0, len(lists), q)]
 
 
-def run_one(bed_name: str, method: str, threads: Sequence[int], path: str) -> None:
+def run_one(bed_name: str, method: str, terms: Terms, path: str) -> None:
     """Measure one method on one data set in this process, and write the figures."""
-    bed = make(bed_name)
-    figures = measure(
-        methods()[method](), bed, known_truths(bed, cache_folder("bench-search")), threads=threads
-    )  # fmt: skip
-    _write(Path(path), figures)
+    bed, folder = make(bed_name, terms.seeds), cache_folder("bench-search")
+    known = [known_truths(bed, questions, folder) for questions in (bed.tune, *bed.seeds)]
+    _write(Path(path), measure(methods()[method](), bed, known, threads=terms.threads))
 
 
 def _write(path: Path, figures: Mapping[str, Any]) -> None:
@@ -113,21 +123,22 @@ def _write(path: Path, figures: Mapping[str, Any]) -> None:
     write_whole(path, lambda file: file.write(text.encode()))
 
 
-def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> dict[str, Any]:
+def _child(bed: str, method: type[Method], terms: Terms, path: Path) -> dict[str, Any]:
     """Measure in a process of its own; one that fails has a note for figures, and is tried again by the next run."""
     code = (
-        "from spaceform.workflows.benching.searching.running import run_one; "
-        f"run_one({bed!r}, {method!r}, {tuple(threads)!r}, {str(path)!r})"
+        "from spaceform.workflows.benching.searching.running import Terms, run_one; "
+        f"run_one({bed!r}, {method.name!r}, Terms({tuple(terms.threads)!r}, {terms.seeds!r}), {str(path)!r})"
     )
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(max(threads))), "RUST_LOG": "error"}
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(max(terms.threads))), "RUST_LOG": "error"}
     try:
         done = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=SECONDS,
-            check=False, env=environment,
+            [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True,
+            timeout=method.seconds + GRACE, check=False, env=environment,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        _write(path, {"note": f"stopped after {SECONDS} s"})
-        return {"note": f"stopped after {SECONDS} s"}
+        note = {"note": f"not built in {method.seconds:g} s"}
+        _write(path, note)
+        return note
     if done.returncode or not path.is_file():
         lines = [line for line in done.stderr.strip().splitlines() if line.strip(" ^~")]
         return {"note": f"failed: {(lines or ['it died without a word'])[-1].strip()[:300]}"}
@@ -135,19 +146,14 @@ def _child(bed: str, method: str, threads: Sequence[int], path: Path) -> dict[st
     return found
 
 
-def _key(bed: Bed, method: type[Method], threads: Sequence[int]) -> str:
+def _key(bed: Bed, method: type[Method], terms: Terms) -> str:
     """Return what the figures depend on, as 12 hexadecimal digits."""
     version = _code() if not method.package else _version(method.package)
+    asked = [_digest(bed, questions) for questions in (bed.tune, *bed.seeds)]
     parts: list[Any] = [
-        _RECIPE,
-        _digest(bed),
-        method.name,
-        list(method.grid),
-        version,
-        list(threads),
-        os.cpu_count(),
+        _RECIPE, asked, method.name, list(method.grid), version, list(terms.threads), os.cpu_count(),
         platform.machine(),
-    ]
+    ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -164,15 +170,15 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _digest(bed: Bed) -> str:
+def _digest(bed: Bed, questions: Questions) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(bed.X[:: max(1, len(bed.X) // 1_000)]).tobytes())
-    digest.update(f"{bed.X.shape}".encode() + bed.queries.tobytes())
-    digest.update("\n".join(str(where) for cell in bed.cells for where in cell.where).encode())
+    digest.update(f"{bed.X.shape}".encode() + questions.queries.tobytes())
+    digest.update("\n".join(str(where) for cell in questions.cells for where in cell.where).encode())
     return digest.hexdigest()[:16]
 
 
-def _truth_path(bed: Bed, folder: Path) -> Path:
-    return folder / f"truth-{bed.name.partition(':')[0]}-{_digest(bed)}.npz"
+def _truth_path(bed: Bed, questions: Questions, folder: Path) -> Path:
+    return folder / f"truth-{bed.name.partition(':')[0]}-{_digest(bed, questions)}.npz"
 
 
 def check_names(given: Sequence[str] | None, known: Mapping[str, Any], what: str) -> list[str]:

@@ -1,24 +1,28 @@
-"""From figures to rows: what every method reached in every cell, beside ours and the best peer."""
+"""From figures to rows: what every method reached in every cell, beside ours and the best rival."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from spaceform.workflows.benching.searching.measuring import RECALL, geometric_mean
 
-_SHOWN = ("qps", "batch qps 1", "batch qps 2", "recall", "below 0.8", "short", "p50 ms", "p99 ms")
+_SHOWN = ("recall", "below 0.8", "short", "p50 ms", "p99 ms", "queries")
+_ABOUT = ("build s", "bytes per row", "resident MB")
 _SLACK = 0.005
 """A setting tuned to the recall may miss it by this on the queries measured with, and still counts as reaching it."""
 
+Row = dict[str, Any]
 
-def rows_of(found: Mapping[str, Mapping[str, Mapping[str, Any]]], ours: str) -> list[dict[str, Any]]:
-    """Return a row per data set, cell and method, then per data set a row that sums up.
+
+def rows_of(found: Mapping[str, Mapping[str, Mapping[str, Any]]], ours: str) -> list[Row]:
+    """Return a row per data set, cell and method, with a ``note`` for what has no figures.
 
     ``ours / it``: how many times as many queries per second ours answers as this method, where both reach the
-    recall; ``plans``: the time of the planner over that of its best single plan.
+    recall, and so for batches; ``qps min`` and ``qps max`` over the seeds, if there are several; ``plans``: the time
+    of the planner over that of its best single plan.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for data, by_method in found.items():
         rows += [
             {"data": data, "cell": "", "method": name, "note": figures["note"]}
@@ -29,54 +33,83 @@ def rows_of(found: Mapping[str, Mapping[str, Mapping[str, Any]]], ours: str) -> 
     return rows
 
 
-def summary(rows: list[dict[str, Any]], ours: str) -> list[dict[str, Any]]:
-    """Return per data set the worst and the mean ratio to the best peer of each cell, and to each peer."""
-    result = []
-    for data in dict.fromkeys(row["data"] for row in rows):
-        measured = [row for row in rows if row["data"] == data and row.get("qps")]
-        best: dict[str, float] = {}
-        for row in measured:
-            if row["method"] != ours and row.get("ours / it") is not None:
-                best[row["cell"]] = min(best.get(row["cell"], float("inf")), row["ours / it"])
-        by_method = {
-            name: [row["ours / it"] for row in measured if row["method"] == name and row.get("ours / it") is not None]
-            for name in dict.fromkeys(row["method"] for row in measured)
-            if name != ours
-        }
-        means = {name: geometric_mean(ratios) for name, ratios in by_method.items() if ratios}
-        plans = [row["plans"] for row in measured if row.get("plans") is not None]
-        ratios = list(best.values())
-        result.append(
-            {
-                "data": data, "cells": len(best), "worst ratio": min(ratios, default=None),
-                "worst in": min(best, key=lambda cell: best[cell], default=""), "mean ratio": geometric_mean(ratios),
-                "cells lost": sum(ratio < 1 for ratio in ratios), "planner / best plan": max(plans, default=None),
-                "nearest peer": min(means, key=lambda name: means[name], default=""),
-                "ratio to it": min(means.values(), default=None),
-            }
-        )  # fmt: skip
-    return result
+def summary(rows: Sequence[Row], ours: str, *, references: Collection[str] = ()) -> list[Row]:
+    """Return per data set and way of asking how ours stands to the fastest rival of each cell, and to the nearest.
+
+    Rivals are the peers and the ``references``; ``to references`` counts the lost cells whose fastest rival is one of
+    these, ``ratio to peers`` is the worst one without them. The nearest rival is that of the lowest mean ratio, among
+    those that reached the recall in half of the cells or more.
+    """
+    ways = dict.fromkeys(way for row in rows for way in row if way.startswith("ours / it"))
+    return [
+        {"data": data, "asked": way.partition(", ")[2] or "one by one", **_summed(some, way, ours, references)}
+        for data in dict.fromkeys(row["data"] for row in rows)
+        for some in [[row for row in rows if row["data"] == data and row.get("qps")]]
+        for way in ways
+    ]
 
 
-def _cells(data: str, by_method: Mapping[str, Mapping[str, Any]], ours: str) -> Iterator[dict[str, Any]]:
+def _summed(rows: Sequence[Row], way: str, ours: str, references: Collection[str]) -> Row:
+    best: dict[str, Row] = {}
+    by_method: dict[str, list[float]] = {}
+    peers: list[float] = []
+    for row in rows:
+        if row["method"] != ours and row.get(way) is not None:
+            by_method.setdefault(row["method"], []).append(row[way])
+            best[row["cell"]] = min(best.get(row["cell"], row), row, key=lambda one: one[way])
+            peers += [] if row["method"] in references else [row[way]]
+    ratios = {cell: row[way] for cell, row in best.items()}
+    lost = [row["method"] for row in best.values() if row[way] < 1]
+    means = {name: geometric_mean(seen) for name, seen in by_method.items() if 2 * len(seen) >= len(best)}
+    plans = [row["plans"] for row in rows if row.get("plans") is not None] if way == "ours / it" else []
+    return {
+        "cells": len(best), "worst ratio": min(ratios.values(), default=None),
+        "worst in": min(ratios, key=lambda cell: ratios[cell], default=""),
+        "ratio to peers": min(peers, default=None), "mean ratio": geometric_mean(list(ratios.values())),
+        "cells lost": len(lost), "to references": sum(name in references for name in lost),
+        "planner / best plan": max(plans, default=None),
+        "nearest rival": min(means, key=lambda name: means[name], default=""),
+        "ratio to it": min(means.values(), default=None),
+    }  # fmt: skip
+
+
+def _cells(data: str, by_method: Mapping[str, Mapping[str, Any]], ours: str) -> Iterator[Row]:
     measured = {name: figures for name, figures in by_method.items() if "cells" in figures}
     names = [one["cell"] for one in next(iter(measured.values()))["cells"]] if measured else []
     for place, cell in enumerate(names):
-        mine = measured[ours]["cells"][place] if ours in measured else None
+        mine = measured[ours]["cells"][place] if ours in measured else {"note": "not measured"}
         for name, figures in measured.items():
             one = figures["cells"][place]
-            row = {"data": data, "cell": cell, "method": name, **{key: one.get(key) for key in _SHOWN}}
-            if mine is not None and name != ours and reaches(one) and reaches(mine):
-                row["ours / it"] = mine["qps"] / one["qps"]
+            row: Row = {"data": data, "cell": cell, "method": name}
+            if "note" in one:
+                yield {**row, "note": one["note"]}
+                continue
+            row |= {way: one[way] for way in _ways(one)} | _spread(one) | {key: one.get(key) for key in _SHOWN}
+            if name != ours and reaches(one) and reaches(mine):
+                row |= {_against(way): mine[way] / one[way] for way in _ways(one) if way in mine}
             if name == ours:
                 row["plans"] = _planned(one)
-            row |= {key: figures[key] for key in ("build s", "bytes per row", "resident MB")}
-            yield row
+            yield row | {key: figures[key] for key in _ABOUT}
+
+
+def _ways(one: Mapping[str, Any]) -> list[str]:
+    """Return the names of the speeds: of single queries, and of batches on so many threads."""
+    return ["qps", *sorted(key for key in one if key.startswith("batch qps "))]
+
+
+def _against(way: str) -> str:
+    threads = way.removeprefix("batch qps ")
+    return "ours / it" if way == "qps" else f"ours / it, batches on {threads} thread" + "s" * (threads != "1")
+
+
+def _spread(one: Mapping[str, Any]) -> Row:
+    speeds = [seed["qps"] for seed in one.get("seeds", ())]
+    return {"qps min": min(speeds), "qps max": max(speeds)} if len(speeds) > 1 else {}
 
 
 def reaches(one: Mapping[str, Any]) -> bool:
-    """Whether a method reached the recall in a cell."""
-    return bool(one["recall"] >= RECALL - _SLACK)
+    """Whether a method has figures in a cell, and reached the recall."""
+    return "note" not in one and bool(one["recall"] >= RECALL - _SLACK)
 
 
 def _planned(one: Mapping[str, Any]) -> float | None:

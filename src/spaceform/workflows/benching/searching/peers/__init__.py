@@ -1,4 +1,4 @@
-"""The methods: ours, libraries that take ids or masks, engines with filters of their own, and plain scans."""
+"""The methods: ours, libraries that take ids or masks, engines with filters, plain scans, and those of papers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from spaceform.workflows.benching.searching.method import Method
+from spaceform.workflows.benching.searching.peers.references import published
 
 _HOMES = {
     "ours": ("Ours",),
@@ -18,9 +19,9 @@ _HOMES = {
 
 
 def methods() -> Mapping[str, type[Method]]:
-    """Return the methods by name; the peers themselves are imported when a method is built."""
+    """Return the methods by name, last those of papers; the peers themselves are imported when a method is built."""
     found: dict[str, type[Method]] = {}
     for home, classes in _HOMES.items():
         module = import_module(f"{__name__}.{home}")
         found |= {getattr(module, one).name: getattr(module, one) for one in classes}
-    return found
+    return found | {one.name: one for one in published()}

@@ -72,6 +72,7 @@ class Usearch(Method):
 
     name = "usearch, over-fetching"
     package = "usearch"
+    largest = 2_000_000
     grid = tuple({"factor": factor} for factor in (1, 2, 4, 8))
 
     def fit(self, X: NDArray[np.float32], columns: Mapping[str, Any]) -> None:
@@ -108,6 +109,7 @@ class Voyager(Method):
 
     name = "voyager, over-fetching"
     package = "voyager"
+    largest = 2_000_000
     grid = tuple({"factor": factor} for factor in (1, 2, 4, 8))
 
     def fit(self, X: NDArray[np.float32], columns: Mapping[str, Any]) -> None:

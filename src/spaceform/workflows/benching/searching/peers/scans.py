@@ -52,6 +52,7 @@ class Duckdb(Method):
 
     name = "duckdb"
     package = "duckdb"
+    largest = 2_000_000
 
     def fit(self, X: NDArray[np.float32], columns: Mapping[str, Any]) -> None:
         """Make a table with a column of vectors."""
