@@ -26,7 +26,7 @@ from spaceform.serve.shelf import Shelf
 from spaceform.space import Space
 from spaceform.space_rows import ID
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
-from spaceform.workflows.discovering.words import text_columns
+from spaceform.workflows.searching.words import text_columns
 from spaceform.workflows.projection import Projection
 from spaceform.workflows.searching.encoding import QueryEncoder
 from spaceform.workflows.searching.facets import Facets

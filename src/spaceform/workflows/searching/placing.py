@@ -16,7 +16,7 @@ from spaceform.geometry import PoincareBall
 from spaceform.space import Space
 from spaceform.space_rows import ID
 from spaceform.types import FloatArray, IntArray
-from spaceform.workflows.discovering.words import match_words, text_columns
+from spaceform.workflows.searching.words import match_words, text_columns
 
 Encode: TypeAlias = Callable[[Sequence[str]], ArrayLike]
 """What turns texts into vectors ``(n, dim)`` of the Space."""
