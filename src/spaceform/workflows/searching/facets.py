@@ -242,7 +242,7 @@ def _ranged(name: str, kind: Kind, numbers: FloatArray) -> _Column | None:
     if not known.any():
         return None
     low, high = float(numbers[known].min()), float(numbers[known].max())
-    codes = np.full(len(numbers), BINS, np.int32)
+    codes = np.full(len(numbers), BINS, np.int64)
     width = high - low if high > low else 1.0
     codes[known] = np.minimum((numbers[known] - low) / width * BINS, BINS - 1)
     return _Column(name, kind, "range", codes=codes, size=BINS, ends=(low, high))

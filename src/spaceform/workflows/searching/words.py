@@ -111,9 +111,9 @@ class RowWords:
         sizes = self._starts[words + 1] - self._starts[words]
         held = np.repeat(self._starts[words] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         if len(words) == 1:
-            return self._rows[held], self._counts[held] * weights[0]
+            return self._rows[held].astype(np.int64), self._counts[held].astype(np.float64) * weights[0]
         counts = np.bincount(self._rows[held], self._counts[held] * np.repeat(weights, sizes))
-        rows = np.flatnonzero(counts)
+        rows: IntArray = np.flatnonzero(counts)
         return rows, counts[rows]
 
 
