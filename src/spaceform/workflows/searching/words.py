@@ -112,7 +112,8 @@ class RowWords:
         held = np.repeat(self._starts[words] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         if len(words) == 1:
             return self._rows[held].astype(np.int64), self._counts[held].astype(np.float64) * weights[0]
-        counts = np.bincount(self._rows[held], self._counts[held] * np.repeat(weights, sizes))
+        held_counts = self._counts[held] * np.repeat(weights, sizes)
+        counts = np.bincount(self._rows[held], held_counts).astype(np.float64, copy=False)
         rows: IntArray = np.flatnonzero(counts)
         return rows, counts[rows]
 
