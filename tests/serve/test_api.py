@@ -180,6 +180,8 @@ def test_map_rows_and_pictures(client, served):
         ({"row": "r/1", "k": 31}, "k", "from 1 to 30"),
         ({"k": 0}, "k", "greater than or equal to 1"),
         ({"k": "many"}, "k", "integer"),
+        ({"wher": "kind = 'cat'"}, "wher", "did you mean 'where'?"),
+        ({"query": "cat"}, "query", "text, row, where, k"),
     ],
 )
 def test_mistakes_say_what_to_do(client, parameters, name, words):
@@ -192,6 +194,20 @@ def test_mistakes_say_what_to_do(client, parameters, name, words):
 )
 def test_bodies_that_are_none(client, body):
     assert client.request("POST", "/api/search", json=body).status_code == 422
+
+
+def test_names_that_nobody_knows_are_refused_everywhere_with_the_nearest(client):
+    def misspelt(answer, name, near):
+        assert near in refused(answer, 422, name)["message"]
+
+    misspelt(client.request("POST", "/api/search", json={"vektor": [1.0]}), "vektor", "did you mean 'vector'?")
+    misspelt(client.request("POST", "/api/search", params={"k": 3}, json={}), "k", "no parameters")
+    misspelt(client.get("/api/facets", were="year = 2000"), "were", "did you mean 'where'?")
+    for path in ("/api/space", "/api/map", "/healthz", "/api/rows/1"):
+        misspelt(client.get(path, x=1), "x", "no parameters")
+    files = {"picture": ("x.png", png(paint(55, 220)), "image/png")}
+    misspelt(client.request("POST", "/api/search/picture", files=files, data={"wear": "x"}), "wear", "'where'")
+    assert client.get("/api/pictures/1", v="anything").status_code == 200
 
 
 def test_pictures_that_are_none_too_many_bytes_and_pixels(client):

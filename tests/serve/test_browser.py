@@ -103,6 +103,24 @@ def test_ticks_ranges_and_text_write_the_filter_and_follow_it(page):
     expect(page, "return document.getElementById('problem').hidden && !document.getElementById('where').value")
 
 
+def test_a_filter_or_words_that_find_nothing_leave_no_blank_page(browser, address):
+    browser.get(address + "/?where=knd+%3D+3")
+    expect(browser, "return document.querySelector('.empty strong')?.textContent === 'The filter can’t be read'")
+    expect(browser, "return document.querySelectorAll('#facets input').length > 3")
+    browser.execute_script("document.querySelector('#facets input[data-key=\"kind=\\'cat\\'\"]').click()")
+    expect(
+        browser, "return document.getElementById('problem').hidden && document.querySelectorAll('.card').length === 10"
+    )
+    press(browser, "/", "zebra")
+    expect(browser, "return document.querySelector('.empty strong')?.textContent === 'Nothing matches the words'")
+    assert browser.execute_script("return document.querySelectorAll('.card').length") == 0
+
+
+def test_a_picture_that_cannot_be_shown_says_so(page):
+    page.execute_script("document.querySelector('.card img').src = '/api/pictures/999'")
+    expect(page, "return document.querySelector('.card .lost')?.textContent === 'no picture'")
+
+
 def write(page, condition):
     from selenium.webdriver.common.keys import Keys
 
@@ -162,5 +180,5 @@ def test_everything_has_a_name_and_the_console_is_silent(page):
     )
     assert hosts == [page.execute_script("return location.host")]
     heard = [entry["message"] for entry in page.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    meant = ("knd", "getImageData")  # what these tests ask wrongly, and how they read the canvas
+    meant = ("knd", "zebra", "/999", "getImageData")  # what these tests ask wrongly, and how they read the canvas
     assert [message for message in heard if not any(word in message for word in meant)] == []

@@ -11,10 +11,10 @@ from spaceform.errors import FilterError, InputError, SpaceFormatError
 from spaceform.geometry import PoincareBall
 from spaceform.search.filters import F
 from spaceform.space import Space
-from spaceform.workflows.discovering.words import match_words, text_columns
 from spaceform.workflows.search import search
 from spaceform.workflows.searching import encoding as module
 from spaceform.workflows.searching.placing import MAX_ANCHORS
+from spaceform.workflows.searching.words import match_words, text_columns
 
 NAMES = ["cat", "black cat", "dog", "red apple", "green apples", "grapes", "car", "猫の顔", None, "Straße"]
 VECTORS = np.array(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -16,9 +15,6 @@ from spaceform.errors import InputError
 from spaceform.papers.catalogue import all_papers
 from spaceform.papers.records import PURPOSES, Paper
 
-# The usual constants of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3).
-_SATURATION = 1.2
-_LENGTH = 0.75
 # How much one word counts in each field: a name or a keyword is a deliberate choice of words, prose is not.
 _WEIGHTS = {"names": 5, "keywords": 4, "purpose": 2, "gives": 2, "needs": 1, "idea": 1, "limits": 0.25, "origin": 1}
 _PREFIX = 3
@@ -110,17 +106,21 @@ class WordIndex:
 @cache
 def word_index() -> WordIndex:
     """Return the terms of all records; made once."""
+    from spaceform.bm25 import bm25  # with NumPy, which a list of all papers does without
+
     papers = all_papers()
     counts = [_term_weights(paper) for paper in papers]
     lengths = [sum(terms.values()) for terms in counts]
-    mean_length = sum(lengths) / len(lengths)
+    mean = sum(lengths) / len(lengths)
     frequency = Counter(term for terms in counts for term in terms)
+    held = [(term, i, count) for i, terms in enumerate(counts) for term, count in terms.items()]
+    weights = bm25(
+        [count for _, _, count in held], [lengths[i] / mean for _, i, _ in held],
+        holding=[frequency[term] for term, _, _ in held], documents=len(papers),
+    )  # fmt: skip
     postings: dict[str, dict[int, float]] = {}
-    for i, terms in enumerate(counts):
-        norm = _SATURATION * (1 - _LENGTH + _LENGTH * lengths[i] / mean_length)
-        for term, count in terms.items():
-            rarity = math.log1p((len(papers) - frequency[term] + 0.5) / (frequency[term] + 0.5))
-            postings.setdefault(term, {})[i] = rarity * count * (_SATURATION + 1) / (count + norm)
+    for (term, i, _), weight in zip(held, weights.tolist(), strict=True):
+        postings.setdefault(term, {})[i] = weight
     return WordIndex(papers, postings)
 
 

@@ -104,6 +104,10 @@ class MapView:
     )
 
 
+PLANE = resources.files("spaceform.workflows") / "plane.js"
+"""The script of the canvas, which the server's page has, too."""
+
+
 def render(
     *,
     title: str,
@@ -135,7 +139,7 @@ def render(
         map_json=_as_script(_map_data(view, sheet)) if view is not None else "",
         colourings=list(view.colours) if view is not None else [],
         css=(folder / "report.css").read_text("utf-8"),
-        script=(folder / "map.js").read_text("utf-8"),
+        script="\n".join(file.read_text("utf-8") for file in (PLANE, folder / "map.js")),
     )
     return str(text)
 

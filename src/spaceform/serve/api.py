@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
 
 from spaceform.errors import InputError
 from spaceform.serve.failures import REFUSED, PlainJSON, refusal
+from spaceform.serve.known import only_known
 from spaceform.serve.models import About, Ask, ErrorAnswer, FacetsAnswer, Health, MapAnswer, Row, SearchAnswer
 from spaceform.serve.served import Question, Served
 from spaceform.serve.shelf import media_type
 from spaceform.serve.slots import Check
 
-T = TypeVar("T")
-
 Text = Annotated[str | None, Query(description="Words, or the id of a row.")]
 RowId = Annotated[str | None, Query(description="The id of a row, which will not be among the answers.")]
 Where = Annotated[str | None, Query(description="A filter, such as: category = 'Food' and year >= 2015.")]
+Id = Annotated[str, Query(alias="id", description="The id of a row.")]
+Version = Annotated[str | None, Query(max_length=100, description="Anything; another one is another address to keep.")]
 K = Annotated[int, Query(ge=1, description="Rows to find, at most max_k of /api/space.")]
 Position = Annotated[int, Path(ge=0, description="The position of a row, from 0.")]
 
@@ -33,7 +34,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     }
 }
 
-router = APIRouter(responses=REFUSED, default_response_class=PlainJSON)
+router = APIRouter(responses=REFUSED, default_response_class=PlainJSON, dependencies=[Depends(only_known)])
 
 
 @router.get("/healthz", response_model=Health)
@@ -76,7 +77,7 @@ async def search_by_picture(
 @router.get("/api/facets", response_model=FacetsAnswer)
 async def facets(request: Request, where: Where = None) -> PlainJSON:
     """Count the values of every attribute among the rows that pass, the filter's own choice on it set aside."""
-    return PlainJSON(await _run(request, lambda check: _served(request).facets_of(where, check)))
+    return await _run(request, lambda check: _served(request).facets_of(where, check))
 
 
 @router.get("/api/map", response_model=MapAnswer, responses={202: {"model": MapAnswer, "description": "Being drawn."}})
@@ -92,7 +93,7 @@ async def map_(request: Request) -> Response:
 
 
 @router.get("/api/rows", response_model=Row, responses=MISSING)
-def row_by_id(request: Request, id_: Annotated[str, Query(alias="id", description="The id of a row.")]) -> PlainJSON:
+async def row_by_id(request: Request, id_: Id) -> PlainJSON:
     """Return the row with an id."""
     from spaceform.workflows.searching.placing import row_of
 
@@ -101,14 +102,14 @@ def row_by_id(request: Request, id_: Annotated[str, Query(alias="id", descriptio
 
 
 @router.get("/api/rows/{row}", response_model=Row, responses=MISSING)
-def row_by_position(request: Request, row: Position) -> PlainJSON:
+async def row_by_position(request: Request, row: Position) -> PlainJSON:
     """Return the row at a position."""
     return _row(request, row)
 
 
 @router.get("/api/pictures/{row}", response_class=Response, responses=PICTURE | MISSING)
-def picture(request: Request, row: Position) -> Response:
-    """Return the picture of the row at a position."""
+def picture(request: Request, row: Position, v: Version = None) -> Response:
+    """Return the picture of the row at a position; browsers keep it, by ``v`` for each version of the Space."""
     served = _served(request)
     encoded = served.shelf.picture(row) if row < len(served.space) else None
     kind = None if encoded is None else media_type(encoded)
@@ -118,12 +119,18 @@ def picture(request: Request, row: Position) -> Response:
 
 
 async def _answer(request: Request, question: Question) -> PlainJSON:
-    return PlainJSON(await _run(request, lambda check: _served(request).search(question, check)))
+    return await _run(request, lambda check: _served(request).search(question, check))
 
 
-async def _run(request: Request, work: Callable[[Check], T]) -> T:
-    """Do work in a thread, as long as the one who asked is there."""
-    done: T = await request.app.state.slots.run(work, gone=request.is_disconnected)
+async def _run(request: Request, work: Callable[[Check], dict[str, Any]]) -> PlainJSON:
+    """Do work in a thread, as long as the one who asked is there; the answer is written there, too."""
+
+    def written(check: Check) -> PlainJSON:
+        found = work(check)
+        check()
+        return PlainJSON(found)
+
+    done: PlainJSON = await request.app.state.slots.run(written, gone=request.is_disconnected)
     return done
 
 

@@ -55,10 +55,9 @@ def make_app(served: Served, *, hosts: Sequence[str] = (), token: str | None = N
 
 def _static() -> dict[str, bytes]:
     """Return the files of the page; they are small, and read once."""
-    folder = resources.files("spaceform.serve") / "static"
-    return {
-        entry.name: entry.read_bytes() for entry in folder.iterdir() if "." + entry.name.rpartition(".")[2] in FILES
-    }
+    own = (resources.files("spaceform.serve") / "static").iterdir()
+    shared = resources.files("spaceform.workflows") / "plane.js"  # the canvas of the map, which reports have, too
+    return {entry.name: entry.read_bytes() for entry in [*own, shared] if "." + entry.name.rpartition(".")[2] in FILES}
 
 
 def _add_file(app: FastAPI, address: str, content: bytes, kind: str) -> None:

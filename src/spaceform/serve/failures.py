@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from spaceform.errors import InputError, SpaceformError
-from spaceform.serve.models import ErrorAnswer
+from spaceform.serve.known import unknown
+from spaceform.serve.models import Ask, ErrorAnswer
 from spaceform.serve.slots import BusyError, GoneError, LateError
 
 RETRY_SECONDS = 1
@@ -52,6 +53,8 @@ def answer_errors(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"][1:]) or "body"
+        if first["type"] == "extra_forbidden":
+            return await wrong(request, unknown(name, str(first.get("input")), Ask.model_fields))
         return refusal(422, name, repr(first.get("input"))[:80], first["msg"], remedy="see /openapi.json")
 
     async def known(request: Request, error: Exception) -> PlainJSON:

@@ -37,6 +37,8 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 
+RAW_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine, seen from itself only."""
@@ -69,7 +71,7 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name for name, _ in message["headers"]}
-                added = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in own]
+                added = [one for one in RAW_HEADERS if one[0] not in own]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 

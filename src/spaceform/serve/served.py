@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
@@ -26,14 +27,17 @@ from spaceform.serve.shelf import Shelf
 from spaceform.space import Space
 from spaceform.space_rows import ID
 from spaceform.types import FloatArray, PathLike, Progress, no_progress
-from spaceform.workflows.discovering.words import text_columns
 from spaceform.workflows.projection import Projection
 from spaceform.workflows.searching.encoding import QueryEncoder
-from spaceform.workflows.searching.facets import Facets
+from spaceform.workflows.searching.facets import Facet, Facets
 from spaceform.workflows.searching.finder import METRIC, Finder
 from spaceform.workflows.searching.kept import Kept
 from spaceform.workflows.searching.placing import Place, place_picture, place_query, place_row, row_of
-from spaceform.workflows.searching.plain import plain_values
+from spaceform.workflows.searching.plain import plain_rows
+from spaceform.workflows.searching.words import RowWords, text_columns
+
+MOST_TEXT = 2**28
+"""Bytes of text up to which the words of the rows are laid out, which takes memory of about that size."""
 
 PLANS = {
     "S": "compared all matches by 8-bit codes",
@@ -73,7 +77,8 @@ class Served:
         self.encoder = QueryEncoder(place, self.space)
         self.facets, self.shelf = Facets(self.space), Shelf(self.space)
         self._schema, self._texts = Schema.of(self.space.table), text_columns(self.space.table)
-        self._naming = _naming_column(self.space, self._texts)
+        self._naming, self._columns = _naming_column(self.space, self._texts), self.space.columns
+        self._words = _words(self.space.table, self._texts) if not self.encoder.takes_texts else None
         self._map: Projection | None = None
         self._map_data: dict[str, Any] | None = None
         self.name = place.resolve().name
@@ -87,7 +92,7 @@ class Served:
 
         def draw() -> None:
             found = self._kept.map()
-            self._map_data = map_data(self.space, found, [self._title(row) for row in self._rows_of(found.rows)])
+            self._map_data = map_data(self.space, found, self._titles(found.rows))
             self._map = found
 
         thread = Thread(target=draw, name="map", daemon=True)
@@ -173,7 +178,7 @@ class Served:
         return {
             "way": place.way if place is not None else "look",
             "anchors": list(place.anchors) if place is not None else [],
-            "anchor_rows": [row_of(self.space, one) for one in place.anchors[:6]] if place is not None else [],
+            "anchor_rows": list(place.rows[:6]) if place is not None else [],
             "metric": METRIC[self.space.geometry],
             "where": None if where is None else str(where),
             "matches": matches,
@@ -190,23 +195,26 @@ class Served:
     def rows(self, rows: np.ndarray, closeness: FloatArray | None = None) -> list[dict[str, Any]]:
         """Return rows by their positions, with their attributes, as plain values."""
         scores = np.full(len(rows), np.nan) if closeness is None else closeness
+        taken = self.space.table.take(rows)
+        listed = zip(
+            rows.tolist(), scores.tolist(), taken[ID].to_pylist(), plain_rows(taken, self._columns), strict=True
+        )
         return [
             {
                 "rank": rank,
-                "row": int(row),
-                "id": one[ID],
-                "title": self._title(one),
-                "closeness": float(score) if np.isfinite(score) else None,
-                "attributes": plain_values({name: one[name] for name in self.space.columns}),
+                "row": row,
+                "id": name,
+                "title": self._title(name, attributes),
+                "closeness": score if isfinite(score) else None,
+                "attributes": attributes,
             }
-            for rank, (row, score, one) in enumerate(zip(rows, scores, self._rows_of(rows), strict=True), start=1)
+            for rank, (row, score, name, attributes) in enumerate(listed, start=1)
         ]
 
     def facets_of(self, where: str | None, check: Callable[[], None]) -> dict[str, Any]:
         """Return the facets under a filter, its parts, and which points of the map pass, as plain values."""
         condition = self.condition(where)
         passing = self.finder.passing(condition)
-        check()
 
         def rows_of(other: Expr | None) -> np.ndarray:
             check()
@@ -215,8 +223,8 @@ class Served:
         return {
             "where": None if condition is None else str(condition),
             "matches": len(passing),
-            "parts": [asdict(part) for part in self.facets.parts(condition)],
-            "facets": plain_values([asdict(facet) for facet in self.facets.counted(condition, rows_of)]),
+            "parts": [vars(part) for part in self.facets.parts(condition)],
+            "facets": [_facet(facet) for facet in self.facets.counted(condition, rows_of, check=check)],
             "map_bits": None if self._map is None else map_bits(self._map, passing, len(self.space)),
         }
 
@@ -242,7 +250,7 @@ class Served:
             most = self.limits.max_characters
             raise InputError("text", got=f"{len(text)} characters", expected=f"at most {most}")
         encode = self.encoder.texts if self.encoder.takes_texts else None
-        return place_query(self.space, text, encode=encode, vectors=self.finder.vectors)
+        return place_query(self.space, text, encode=encode, vectors=self.finder.vectors, words=self._words)
 
     def _place_row(self, name: str) -> Place:
         row = row_of(self.space, name)
@@ -260,14 +268,19 @@ class Served:
             raise InputError("vector", got=f"norm {norm:.6g}", expected="a norm below 1")
         return place
 
-    def _rows_of(self, rows: np.ndarray) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.space.table.take(rows).to_pylist()
-        return found
+    def _titles(self, rows: np.ndarray) -> list[str]:
+        taken = self.space.table.select([ID, *([self._naming] if self._naming is not None else [])]).take(rows)
+        return [self._title(row[ID], row) for row in taken.to_pylist()]
 
-    def _title(self, row: Mapping[str, Any]) -> str:
+    def _title(self, name: str, attributes: Mapping[str, Any]) -> str:
         """Return how a row is called: by what names it best, or its id."""
-        value = row[self._naming] if self._naming is not None else None
-        return str(value)[:200] if value not in (None, "") else str(row[ID])
+        value = attributes[self._naming] if self._naming is not None else None
+        return str(value)[:200] if value not in (None, "") else name
+
+
+def _facet(facet: Facet) -> dict[str, Any]:
+    """Return a facet as plain values."""
+    return {**vars(facet), "values": [vars(value) for value in facet.values]}
 
 
 def _looked(passing: np.ndarray, k: int) -> Nearest:
@@ -280,6 +293,12 @@ def _told(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain values; plans that were never measured, whose prediction is infinite, are left out."""
     predicted = {name: ms for name, ms in plan.predicted_ms.items() if np.isfinite(ms)}
     return {**asdict(plan), "predicted_ms": predicted, "words": PLANS[plan.name]}
+
+
+def _words(table: pa.Table, names: Sequence[str]) -> RowWords | None:
+    """Return the words of all rows, or None where they are too much to be kept; then every query reads the texts."""
+    size = sum(table[name].nbytes for name in names)
+    return RowWords.of(table) if size <= MOST_TEXT else None
 
 
 def _naming_column(space: Space, names: Sequence[str]) -> str | None:

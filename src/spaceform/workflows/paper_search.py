@@ -59,8 +59,8 @@ def find_papers(
     rows, question = np.hstack(parts), np.concatenate(asked)
     if not question.any():
         return []
-    table = paper_table(results)
     expression = None if where is None else as_expression(where)
+    table = None if expression is None else paper_table(results)
     index = FilteredIndex(metric="ip", recall=1.0, compiled=False).fit(rows, table)
     found = index.query(question[None], min(k, len(papers)), where=expression)
     return [

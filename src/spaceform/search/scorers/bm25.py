@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
+from spaceform.bm25 import bm25
 from spaceform.checks import check_real
 from spaceform.errors import InputError
 from spaceform.types import FloatArray
@@ -21,13 +22,10 @@ def words_of(text: str) -> list[str]:
 
 
 class BM25:
-    """Scores of ``documents`` by BM25 (Robertson and Zaragoza 2009, section 3).
+    """Scores of ``documents`` by BM25: of each, the sum over the query's words of `spaceform.bm25.bm25`.
 
-    ``score = sum over the query's words of idf f (k1 + 1) / (f + k1 (1 - b + b l / L))``, with
-    ``idf = log(1 + (N - n + 1/2) / (n + 1/2))``, n documents of N having the word, f times this one, of length l where
-    the mean is L. ``k1`` >= 0 is how soon
-    repetition stops to count, ``b`` in [0, 1] how much long documents pay. No stemming, no stop words: a word in
-    every document weighs next to nothing.
+    ``k1`` >= 0 is how soon repetition stops to count, ``b`` in [0, 1] how much long documents pay. No stemming, no stop
+    words: a word in every document weighs next to nothing.
 
     Raises ``InputError`` for no documents and numbers out of range. O(words) time and memory.
 
@@ -44,9 +42,10 @@ class BM25:
         lengths = counts.sum(1)
         relative = lengths / max(float(lengths.mean()), 1.0)
         holding = np.bincount(counts.indices, minlength=counts.shape[1])
-        idf = np.log1p((len(documents) - holding + 0.5) / (holding + 0.5))
-        slow = np.repeat(self.k1 * (1 - self.b + self.b * relative), np.diff(counts.indptr))
-        counts.data = idf[counts.indices] * counts.data * (self.k1 + 1) / (counts.data + slow)
+        counts.data = bm25(
+            counts.data, np.repeat(relative, np.diff(counts.indptr)), holding=holding[counts.indices],
+            documents=len(documents), k1=self.k1, b=self.b,
+        )  # fmt: skip
         self._weights = counts
 
     def scores(self, queries: Sequence[str]) -> FloatArray:

@@ -7,7 +7,7 @@ import * as results from "./results.js";
 
 const FIRST = 36, TYPING = 140;
 const state = { q: "", row: "", where: "", k: FIRST, file: null };
-let space, typing = 0, lastPush = "";
+let space, typing = 0, lastPush = "", facetsDrawn = false;
 
 async function start() {
   paint(saved("theme"));
@@ -59,11 +59,12 @@ async function update({ keep = false } = {}) {
   const where = state.where;
   const counted = ask("facets", path("/api/facets", { where })).then(answer => {
     if (!answer) return;
+    facetsDrawn = true;
     drawFacets(answer.body, condition => go({ where: condition }));
     $("matches").textContent = where ? `${count(answer.body.matches)} of ${count(space.rows)} pass` : "";
     map.sift(where ? answer.body.map_bits : null);
   });
-  counted.catch(() => {});  // it is awaited below, when the search has been answered
+  counted.catch(() => { if (!facetsDrawn) unfiltered(); });  // it is awaited below, when the search has been answered
   try {
     const answer = await search();
     if (!answer) return;  // another question has been asked since
@@ -78,7 +79,17 @@ async function update({ keep = false } = {}) {
   } catch (error) {
     document.body.classList.remove("busy");
     complain(error);
+    if (results.found().length && error?.name === "where") return;  // while the filter is mended, what was found stays
+    results.fail(error);
+    map.mark([]);
+    $("more").hidden = true;
   }
+}
+
+// A page opened with a filter that can't be read still shows what there is to choose from.
+async function unfiltered() {
+  const answer = await ask("facets", "/api/facets").catch(() => null);
+  if (answer) drawFacets(answer.body, condition => go({ where: condition }));
 }
 
 function search() {

@@ -29,6 +29,6 @@ export function shown(value) {
 
 export function picture(row, version, alt = "") {
   const image = make("img", { src: `/api/pictures/${row}?v=${version}`, alt, loading: "lazy", decoding: "async" });
-  image.addEventListener("error", () => image.remove());
+  image.addEventListener("error", () => image.replaceWith(make("span", { className: "lost", text: "no picture" })));
   return image;
 }

@@ -27,6 +27,7 @@ const drawers = {
       make("span", { text: value.value || "(empty)" }), make("small", { text: count(value.count) })));
     const more = facet.distinct - facet.values.filter(value => value.count).length;
     const box = make("fieldset", { className: "facet" }, make("legend", {}, make("span", { text: facet.name })), ...rows,
+      rows.length ? null : make("div", { className: "nothing", text: "no value left" }),
       more > 0 ? make("div", { className: "rest", text: `and ${count(more)} more` }) : null);
     return box;
   },

@@ -1,16 +1,25 @@
 // The map: every row a point; those that fail the filter fade, those found are marked, the one under the pointer speaks.
 import { $, make, picture } from "./dom.js";
+import { makePlane } from "./plane.js";
 
 const PALETTE = ["#2f6fde", "#e4572e", "#2a9d5c", "#b07d2b", "#8e44ad", "#17a2b8", "#d6336c", "#6c8f1f", "#5c6b8a", "#c0392b", "#e67e22"];
-const NEAR = 14, SPAN = 21500;
-const canvas = $("map"), pen = canvas.getContext("2d"), tip = $("tip");
-let data = null, space, places = new Map(), passing = null, hits = [], marked = null, hovered = -1, colour = null;
-let view = { x: 0, y: 0, scale: 1 }, size = { w: 1, h: 1 }, queued = false, drag = null, listeners = {};
+const SPAN = 21500, EASIER = 3;  // hits are easier to reach
+const canvas = $("map"), tip = $("tip");
+let data = null, space, places = new Map(), passing = null, hits = [], marked = null, hovered = -1, colour = null, listeners = {};
+
+const plane = makePlane(canvas, { span: SPAN, widest: 1.6, heard: {
+  paint,
+  point: (x, y) => hover(nearest(x, y)),
+  leave: () => hover(-1),
+  pick: (x, y) => { const i = nearest(x, y); if (i >= 0) listeners.pick(data.rows[i]); },
+} });
+const place = i => [plane.screenX(data.x[i]), plane.screenY(data.y[i])];
+const passes = i => passing === null || (passing[i >> 3] >> (i & 7)) & 1;
+export const repaint = plane.redraw;
 
 export function prepare(about, heard) {
   space = about;
   listeners = heard;
-  new ResizeObserver(redraw).observe(canvas);
 }
 
 export function give(map) {
@@ -24,68 +33,45 @@ export function give(map) {
   recolour();
 }
 
-export function mark(rows) { hits = rows.map(row => row.row); redraw(); }
-export function point(row) { marked = row; redraw(); }
+export function mark(rows) { hits = rows.map(row => row.row); repaint(); }
+export function point(row) { marked = row; repaint(); }
 export const drawn = () => data !== null;
 
 export function sift(bits) {
   passing = bits === null ? null : Uint8Array.from(atob(bits), character => character.charCodeAt(0));
-  redraw();
+  repaint();
 }
 
-const passes = i => passing === null || (passing[i >> 3] >> (i & 7)) & 1;
-const unit = () => Math.min(size.w, size.h) / SPAN * view.scale;
-const stretch = () => Math.max(1, Math.min(1.6, size.w / size.h));
-const screenX = i => size.w / 2 + (data.x[i] - view.x) * unit() * stretch();
-const screenY = i => size.h / 2 - (data.y[i] - view.y) * unit();
-
-function redraw() {
-  if (!queued) { queued = true; requestAnimationFrame(draw); }
-}
-
-function draw() {
-  queued = false;
-  const ratio = window.devicePixelRatio || 1, box = canvas.getBoundingClientRect();
-  size = { w: box.width, h: box.height };
-  if (canvas.width !== Math.round(size.w * ratio) || canvas.height !== Math.round(size.h * ratio)) {
-    canvas.width = Math.round(size.w * ratio);
-    canvas.height = Math.round(size.h * ratio);
-  }
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, size.w, size.h);
+function paint(pen) {
   if (!data) return;
-  const style = getComputedStyle(document.documentElement), grey = style.getPropertyValue("--point"), ground = style.getPropertyValue("--ground");
-  const ink = style.getPropertyValue("--ink"), n = data.rows.length;
-  const radius = Math.min(6, Math.max(1.3, 45 / Math.sqrt(n)) * Math.sqrt(view.scale));
+  const style = getComputedStyle(document.documentElement), [grey, ground, ink, accent] = ["--point", "--ground", "--ink", "--accent"].map(name => style.getPropertyValue(name));
+  const n = data.rows.length, radius = Math.min(6, Math.max(1.3, 45 / Math.sqrt(n)) * Math.sqrt(plane.scale()));
   for (const bright of [false, true]) {
     pen.globalAlpha = bright ? (hits.length && hits.length < n ? .5 : .8) : .13;
     for (let i = 0; i < n; i++) {
       if (Boolean(passes(i)) !== bright) continue;
       pen.fillStyle = fill(i, grey);
-      pen.beginPath();
-      pen.arc(screenX(i), screenY(i), radius, 0, 6.2832);
+      plane.circle(...place(i), radius);
       pen.fill();
     }
   }
   pen.globalAlpha = 1;
-  for (let h = hits.length - 1; h >= 0; h--) ring(hits[h], radius + 2.2, ground, ink, grey);
-  if (marked !== null) ring(marked, radius + 5.5, ground, style.getPropertyValue("--accent"), grey);
-  if (hovered >= 0) ring(data.rows[hovered], radius + 3.5, ground, style.getPropertyValue("--accent"), grey);
+  const ring = (row, wide, edge) => encircle(pen, places.get(row), { radius: radius + wide, ground, edge, grey });
+  for (let h = hits.length - 1; h >= 0; h--) ring(hits[h], 2.2, ink);
+  if (marked !== null) ring(marked, 5.5, accent);
+  if (hovered >= 0) ring(data.rows[hovered], 3.5, accent);
 }
 
-function ring(row, radius, ground, edge, grey) {
-  const i = places.get(row);
+function encircle(pen, i, { radius, ground, edge, grey }) {
   if (i === undefined) return;
-  pen.beginPath();
-  pen.arc(screenX(i), screenY(i), radius, 0, 6.2832);
+  plane.circle(...place(i), radius);
   pen.fillStyle = fill(i, grey);
   pen.fill();
-  pen.lineWidth = 3.5;
-  pen.strokeStyle = ground;
-  pen.stroke();
-  pen.lineWidth = 1.6;
-  pen.strokeStyle = edge;
-  pen.stroke();
+  for (const [width, colour] of [[3.5, ground], [1.6, edge]]) {
+    pen.lineWidth = width;
+    pen.strokeStyle = colour;
+    pen.stroke();
+  }
 }
 
 function fill(i, grey) {
@@ -95,20 +81,13 @@ function fill(i, grey) {
 
 function recolour() {
   colour = $("colour").value === "" ? null : data.colours[Number($("colour").value)];
-  $("legend").replaceChildren(...(colour?.classes ?? []).map((name, i) => make("span", {}, make("i", { style: { background: PALETTE[i] } }), name)));
-  redraw();
+  $("legend").replaceChildren(...(colour?.classes ?? []).map((name, i) => make("span", { title: name }, make("i", { style: { background: PALETTE[i] } }), name)));
+  repaint();
 }
 
 function nearest(x, y) {
-  let best = -1, least = NEAR * NEAR;
-  if (!data) return best;
   const found = new Set(hits);
-  for (let i = 0; i < data.rows.length; i++) {
-    if (!passes(i)) continue;
-    const d = ((screenX(i) - x) ** 2 + (screenY(i) - y) ** 2) * (found.has(data.rows[i]) ? .3 : 1);  // hits are easier to reach
-    if (d < least) { least = d; best = i; }
-  }
-  return best;
+  return data ? plane.nearest(x, y, data.rows.length, place, i => passes(i) && (found.has(data.rows[i]) ? EASIER : 1)) : -1;
 }
 
 function hover(i) {
@@ -118,66 +97,20 @@ function hover(i) {
   canvas.style.cursor = i < 0 ? "crosshair" : "pointer";
   if (i >= 0) {
     tip.replaceChildren(...(space.pictures ? [picture(data.rows[i], space.fingerprint)] : []), make("span", { text: data.names[i] }));
-    const x = screenX(i), y = screenY(i);
-    tip.style.left = `${Math.max(4, Math.min(x + 14, size.w - tip.offsetWidth - 6))}px`;
-    tip.style.top = `${y + 14 + tip.offsetHeight > size.h ? Math.max(4, y - tip.offsetHeight - 10) : y + 14}px`;
+    plane.beside(tip, ...place(i));
   }
   listeners.hover(i < 0 ? null : data.rows[i]);
-  redraw();
+  repaint();
 }
-
-function zoom(factor, x, y) {
-  const before = unit();
-  view.scale = Math.min(200, Math.max(.6, view.scale * factor));
-  view.x += (x - size.w / 2) * (1 / before - 1 / unit()) / stretch();
-  view.y -= (y - size.h / 2) * (1 / before - 1 / unit());
-  redraw();
-}
-
-function whole() { view = { x: 0, y: 0, scale: 1 }; redraw(); }
 
 function fit() {
   const inside = hits.map(row => places.get(row)).filter(i => i !== undefined);
-  if (!inside.length || view.scale > 1.01) return whole();
+  if (!inside.length || plane.scale() > 1.01) return plane.whole();
   const middle = values => values.sort((a, b) => a - b)[values.length >> 1];
-  view.x = middle(inside.map(i => data.x[i]));
-  view.y = middle(inside.map(i => data.y[i]));
-  const far = inside.map(i => Math.max(Math.abs(data.x[i] - view.x), Math.abs(data.y[i] - view.y))).sort((a, b) => a - b);
-  view.scale = Math.min(30, Math.max(1.5, SPAN / 2.4 / Math.max(far[Math.floor(far.length * .8)], 1)));
-  redraw();
+  const x = middle(inside.map(i => data.x[i])), y = middle(inside.map(i => data.y[i]));
+  const far = inside.map(i => Math.max(Math.abs(data.x[i] - x), Math.abs(data.y[i] - y))).sort((a, b) => a - b);
+  plane.look(x, y, Math.min(30, Math.max(1.5, SPAN / 2.4 / Math.max(far[Math.floor(far.length * .8)], 1))));
 }
 
-const at = event => { const box = canvas.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
-canvas.addEventListener("pointerdown", event => { drag = { from: at(event), moved: false }; canvas.setPointerCapture(event.pointerId); });
-canvas.addEventListener("pointermove", event => {
-  const [x, y] = at(event);
-  if (!drag) return hover(nearest(x, y));
-  if (!drag.moved && Math.hypot(x - drag.from[0], y - drag.from[1]) < 4) return;
-  view.x -= (x - drag.from[0]) / unit() / stretch();
-  view.y += (y - drag.from[1]) / unit();
-  drag = { from: [x, y], moved: true };
-  hover(-1);
-  redraw();
-});
-canvas.addEventListener("pointerup", event => {
-  const still = drag && !drag.moved;
-  drag = null;
-  if (!still) return;
-  const i = nearest(...at(event));
-  if (i >= 0) listeners.pick(data.rows[i]);
-});
-canvas.addEventListener("pointercancel", () => { drag = null; });
-canvas.addEventListener("pointerleave", () => { if (!drag) hover(-1); });
-canvas.addEventListener("wheel", event => { event.preventDefault(); zoom(Math.exp(-event.deltaY * .0015), ...at(event)); }, { passive: false });
-canvas.addEventListener("keydown", event => {
-  const step = 40 / unit(), moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-  if (moves[event.key]) { view.x += moves[event.key][0]; view.y += moves[event.key][1]; redraw(); }
-  else if (event.key === "+" || event.key === "=") zoom(1.4, size.w / 2, size.h / 2);
-  else if (event.key === "-") zoom(1 / 1.4, size.w / 2, size.h / 2);
-  else if (event.key === "0") whole();
-  else return;
-  event.preventDefault();
-});
 $("colour").addEventListener("change", recolour);
 $("zoom").addEventListener("click", fit);
-export const repaint = redraw;

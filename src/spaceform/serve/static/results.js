@@ -29,7 +29,7 @@ export function draw(answer, { keep = false } = {}) {
 function card(row, i, share) {
   const near = row.closeness === null ? null : make("span", { className: "meter", title: `${space.metric} ${row.closeness.toFixed(4)}` },
     make("i", { style: { width: `${100 * share(row.closeness)}%` } }));
-  const others = Object.entries(row.attributes).filter(([, value]) => value !== null && shown(value) !== row.title && shown(value) !== "");
+  const others = Object.entries(row.attributes).filter(([, value]) => value !== null && !isTitle(shown(value), row.title) && shown(value) !== "");
   const parts = space.pictures
     ? [make("span", { className: "face" }, picture(row.row, space.fingerprint)), make("span", { className: "title", text: row.title }),
        make("span", { className: "note", text: note(row, others) }), near]
@@ -45,14 +45,29 @@ function card(row, i, share) {
   }, ...parts);
 }
 
+// a title is cut where it is very long
+const isTitle = (text, title) => text === title || (title.length >= 200 && text.startsWith(title));
+
 function note(row, others) {
   const short = others.find(([name, value]) => typeof value === "string" && name !== "keywords" && value.length < 40);
   return short ? short[1] : row.id === row.title ? "" : row.id;
 }
 
+export function fail(error) {
+  rows = [];
+  selected = -1;
+  $("details").hidden = true;
+  const what = { where: "The filter can’t be read", query: "Nothing matches the words", server: "No answer" }[error.name] ?? "This can’t be looked up";
+  $("how").replaceChildren();
+  $("results").replaceChildren(empty(what, "What is wrong stands above.", error.name === "where"));
+}
+
 function nothing(answer) {
-  return make("div", { className: "empty" }, make("strong", { text: answer.matches ? "Nothing else passes the filter" : "No row passes the filter" }),
-    "Loosen it, or take it away.", make("div", {}, make("button", { type: "button", className: "plain", text: "Clear the filter", on: { click: listeners.clear } })));
+  return empty(answer.matches ? "Nothing else passes the filter" : "No row passes the filter", "Loosen it, or take it away.", true);
+}
+
+function empty(what, then, filtered) {
+  return make("div", { className: "empty" }, make("strong", { text: what }), then, !filtered ? null : make("div", {}, make("button", { type: "button", className: "plain", text: "Clear the filter", on: { click: listeners.clear } })));
 }
 
 export function select(i) {
@@ -133,7 +148,7 @@ export function explain(answer, elapsed) {
   const many = answer.rows.length === 1 ? "row" : "rows";
   if (!answer.plan) {
     const all = answer.matches === answer.rows.length;
-    $("how").replaceChildren(make("b", { text: all ? `All ${count(answer.rows.length)} ${many}` : `${count(answer.rows.length)} of ${count(answer.matches)} rows` }),
+    $("how").replaceChildren(make("b", { text: !answer.rows.length ? "No rows" : all ? `All ${count(answer.rows.length)} ${many}` : `${count(answer.rows.length)} of ${count(answer.matches)} rows` }),
       all ? "" : ", from all over the space", ` · ${milliseconds(elapsed)}`);
     return;
   }

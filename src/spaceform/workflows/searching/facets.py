@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from spaceform.search.filters import (
 )
 from spaceform.space import Space
 from spaceform.types import BoolArray, FloatArray, IntArray
+from spaceform.workflows.searching.finder import Check, unchecked
 
 SHOWN = 12
 """Values of a facet, the most frequent first, and those that are chosen."""
@@ -86,13 +88,50 @@ class Part:
 
 @dataclass(frozen=True)
 class _Column:
+    """One attribute, read once: every row has the code of its value (below ``size``; ``size`` where it has none).
+
+    Codes stand for ``labels``, or for equal steps between the ``ends``. Of lists, every text of every row has a code,
+    and the ``owners`` say whose.
+    """
+
     name: str
     kind: Kind
     shape: str
     labels: Sequence[Any] = ()
     codes: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    size: int = 0
     owners: IntArray | None = None
-    numbers: FloatArray = field(default_factory=lambda: np.empty(0))
+    ends: tuple[float, float] = (0.0, 0.0)
+
+    @cached_property
+    def written(self) -> str:
+        """How a filter writes the column."""
+        return IsNull(self.name).name
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """The code of each value."""
+        return {label: code for code, label in enumerate(self.labels)}
+
+    @cached_property
+    def values(self) -> list[tuple[str, str]]:
+        """How each value is shown, and how a filter writes it."""
+        return [(_shown(label), str(Literal.of(label))) for label in self.labels]
+
+    @cached_property
+    def totals(self) -> IntArray:
+        """How many rows have each code, of all."""
+        return np.bincount(self.codes, minlength=self.size + 1)[: self.size]
+
+    def counts(self, rows: IntArray, n: int) -> IntArray:
+        """Return how many of the ``rows``, of ``n``, have each code; a list holds each of its texts once."""
+        if len(rows) == n:
+            return self.totals
+        if self.owners is None:
+            return np.bincount(self.codes[rows], minlength=self.size + 1)[: self.size]
+        inside: BoolArray = np.zeros(n, dtype=bool)
+        inside[rows] = True
+        return np.bincount(self.codes[inside[self.owners]], minlength=self.size)
 
 
 class Facets:
@@ -105,20 +144,25 @@ class Facets:
         made = (_encoded(space.table, name, kind) for name, kind in kinds.items())
         known = [column for column in made if column is not None]
         self._columns = sorted(known, key=lambda column: column.shape == "words")  # what can be looked at goes first
+        self._shapes = {column.name: column.shape for column in self._columns}
 
     def parts(self, where: Expr | None) -> list[Part]:
         """Return the conditions that ``where`` joins by AND; raises ``FilterError``."""
-        shapes = {column.name: column.shape for column in self._columns}
-        return [Part(_standing(part), _facet_of(part, shapes)) for part in self._conditions(where)]
+        return [Part(_standing(part), _facet_of(part, self._shapes)) for part in self._conditions(where)]
 
-    def counted(self, where: Expr | None, passing: Callable[[Expr | None], IntArray]) -> list[Facet]:
-        """Return every facet under a filter. ``passing`` gives the rows that pass one; O(n) per attribute."""
+    def counted(
+        self, where: Expr | None, passing: Callable[[Expr | None], IntArray], *, check: Check = unchecked
+    ) -> list[Facet]:
+        """Return every facet under a filter. ``passing`` gives the rows that pass one.
+
+        O(rows that pass) per attribute; ``check`` is called before each.
+        """
         conditions = self._conditions(where)
-        shapes = {column.name: column.shape for column in self._columns}
         whole = passing(where)
         facets = []
         for column in self._columns:
-            own = [part for part in conditions if _facet_of(part, shapes) == column.name]
+            check()
+            own = [part for part in conditions if _facet_of(part, self._shapes) == column.name]
             rows = whole
             if own:
                 rest = tuple(part for part in conditions if part not in own)
@@ -133,38 +177,23 @@ class Facets:
         return checked.parts if isinstance(checked, And) else (checked,)
 
     def _facet(self, column: _Column, rows: IntArray, own: Sequence[Expr]) -> Facet:
-        common: dict[str, Any] = {"name": column.name, "written": IsNull(column.name).name, "kind": str(column.kind)}
+        common: dict[str, Any] = {"name": column.name, "written": column.written, "kind": str(column.kind)}
         if column.shape == "words":
             patterns = [part.pattern for part in own if isinstance(part, Like)]
             return Facet(**common, shape="words", words=patterns[-1][1:-1] if patterns else "")
         if column.shape == "range":
             return self._range(column, rows, own, common)
-        chosen = {value for part in own for value in _chosen_values(part)}
-        counts = self._counts(column, rows)
-        order = np.lexsort((np.arange(len(counts)), -counts))
-        first = [code for code in order[:SHOWN].tolist() if counts[code] or column.labels[code] in chosen]
-        missing = [code for code, label in enumerate(column.labels) if label in chosen and code not in first]
+        chosen = {column.places.get(value, -1) for part in own for value in _chosen_values(part)} - {-1}
+        counts = column.counts(rows, self._n)
+        first = [code for code in _most(counts, SHOWN) if counts[code] or code in chosen]
         values = [
-            Value(_shown(label), str(Literal.of(label)), int(counts[code]), label in chosen)
-            for code in [*first, *missing]
-            for label in [column.labels[code]]
+            Value(*column.values[code], int(counts[code]), code in chosen)
+            for code in [*first, *sorted(chosen.difference(first))]
         ]
-        return Facet(**common, shape="values", values=values, distinct=int((counts > 0).sum()))
-
-    def _counts(self, column: _Column, rows: IntArray) -> IntArray:
-        """Return how many of the rows have each value; a list holds each of its texts once."""
-        if column.owners is None:
-            codes = column.codes[rows]
-            return np.bincount(codes[codes >= 0], minlength=len(column.labels))
-        inside: BoolArray = np.zeros(self._n, dtype=bool)
-        inside[rows] = True
-        return np.bincount(column.codes[inside[column.owners]], minlength=len(column.labels))
+        return Facet(**common, shape="values", values=values, distinct=int(np.count_nonzero(counts)))
 
     def _range(self, column: _Column, rows: IntArray, own: Sequence[Expr], common: dict[str, Any]) -> Facet:
-        every = column.numbers[np.isfinite(column.numbers)]
-        low, high = float(every.min()), float(every.max())
-        numbers = column.numbers[rows]
-        bars, _ = np.histogram(numbers[np.isfinite(numbers)], bins=BINS, range=(low, high if high > low else low + 1))
+        low, high = column.ends
         ends = [_chosen_ends(part) for part in own]
         lows = [str(one) if isinstance(one, str) else one for one, _ in ends if one is not None]
         highs = [str(one) if isinstance(one, str) else one for _, one in ends if one is not None]
@@ -174,7 +203,7 @@ class Facets:
             low=_end(low, column.kind),
             high=_end(high, column.kind),
             chosen=(lows[-1] if lows else None, highs[-1] if highs else None),
-            bars=bars.tolist(),
+            bars=column.counts(rows, self._n).tolist(),
         )
 
 
@@ -189,25 +218,50 @@ def _encoded(table: pa.Table, name: str, kind: Kind) -> _Column | None:
         encoded = pc.dictionary_encode(texts)
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         pairs = np.unique(np.stack([owners, codes])[:, codes >= 0], axis=1)
-        return _Column(name, kind, "values", encoded.dictionary.to_pylist(), pairs[1], pairs[0])
+        labels = encoded.dictionary.to_pylist()
+        return _Column(name, kind, "values", labels, pairs[1], len(labels), pairs[0])
     distinct = pc.count_distinct(column).as_py()
     if kind in (Kind.DATE, Kind.TIMESTAMP) or (kind is Kind.NUMBER and not _is_short_list(column, distinct)):
         numbers = column.cast(pa.float64()).fill_null(float("nan")).to_numpy().astype(np.float64)
         unit = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}.get(getattr(table[name].type, "unit", ""), 1)
         numbers = numbers / unit if kind is Kind.TIMESTAMP else numbers
-        return _Column(name, kind, "range", numbers=numbers) if np.isfinite(numbers).any() else None
+        return _ranged(name, kind, numbers)
     if kind is Kind.TEXT and (
         distinct > max(_REPEATED * len(table), _LISTED) or float(pc.mean(pc.utf8_length(column)).as_py()) > _WORDY
     ):
         return _Column(name, kind, "words")
     encoded = pc.dictionary_encode(column).combine_chunks()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return _Column(name, kind, "values", encoded.dictionary.to_pylist(), codes)
+    size = len(encoded.dictionary)
+    codes = encoded.indices.fill_null(size).to_numpy(zero_copy_only=False)
+    return _Column(name, kind, "values", encoded.dictionary.to_pylist(), codes, size)
+
+
+def _ranged(name: str, kind: Kind, numbers: FloatArray) -> _Column | None:
+    """Return a column of numbers with the bar of each, or None where none is finite."""
+    known = np.isfinite(numbers)
+    if not known.any():
+        return None
+    low, high = float(numbers[known].min()), float(numbers[known].max())
+    codes = np.full(len(numbers), BINS, np.int64)
+    width = high - low if high > low else 1.0
+    codes[known] = np.minimum((numbers[known] - low) / width * BINS, BINS - 1)
+    return _Column(name, kind, "range", codes=codes, size=BINS, ends=(low, high))
 
 
 def _is_short_list(column: pa.ChunkedArray, distinct: int) -> bool:
     """Return whether numbers can be listed: few of them, and none that a filter can't write."""
     return distinct <= _FEW_NUMBERS and bool(pc.all(pc.is_finite(column)).as_py())
+
+
+def _most(counts: IntArray, k: int) -> list[int]:
+    """Return the codes of the ``k`` largest counts, largest first, ties in order; O(codes)."""
+    if len(counts) > k:
+        least = np.partition(counts, -k)[-k]
+        held = np.concatenate([np.flatnonzero(counts > least), np.flatnonzero(counts == least)])[:k]
+    else:
+        held = np.arange(len(counts))
+    found: list[int] = held[np.lexsort((held, -counts[held]))].tolist()
+    return found
 
 
 def _facet_of(part: Expr, shapes: dict[str, str]) -> str | None:

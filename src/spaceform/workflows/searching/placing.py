@@ -16,7 +16,7 @@ from spaceform.geometry import PoincareBall
 from spaceform.space import Space
 from spaceform.space_rows import ID
 from spaceform.types import FloatArray, IntArray
-from spaceform.workflows.discovering.words import match_words, text_columns
+from spaceform.workflows.searching.words import RowWords, match_words, text_columns
 
 Encode: TypeAlias = Callable[[Sequence[str]], ArrayLike]
 """What turns texts into vectors ``(n, dim)`` of the Space."""
@@ -36,22 +36,29 @@ class Place:
     """The ``vector (dim,)`` to search around, and how it was found.
 
     ``way`` is ``"id"``, ``"vector"``, ``"encoder"``, ``"words"`` or ``"picture"``; ``anchors`` are the ids of the rows
-    that stand for the query; ``own`` is the position of the row that is the query itself, which is no answer to it.
+    that stand for the query, ``rows`` their positions; ``own`` is the position of the row that is the query itself,
+    which is no answer to it.
     """
 
     way: str
     vector: FloatArray
     anchors: tuple[str, ...] = ()
     own: int | None = None
+    rows: tuple[int, ...] = ()
 
 
 def place_query(
-    space: Space, query: str | ArrayLike, *, encode: Encode | None = None, vectors: Vectors | None = None
+    space: Space,
+    query: str | ArrayLike,
+    *,
+    encode: Encode | None = None,
+    vectors: Vectors | None = None,
+    words: RowWords | None = None,
 ) -> Place:
     """Return where a row's id, a text or a vector lies; O(n words).
 
     A text is embedded by ``encode``; without it, it lies at the mean of the rows whose attributes match its words best.
-    ``vectors`` gives those of rows, where that is faster than reading the Space.
+    ``vectors`` gives those of rows, and ``words`` theirs, where that is faster than reading the Space.
     Raises ``InputError`` for a query that is nothing of the kind, words that no row has, and what ``encode`` returns
     if it does not fit.
     """
@@ -64,17 +71,19 @@ def place_query(
         raise InputError("query", got=repr(query), expected="a row id, some words, or a vector")
     if encode is not None:
         return Place("encoder", _encoded(space, encode([query]), "encode", "one text"))
-    rows, scores = match_words(space.table, query)
+    rows, scores = match_words(space.table, query) if words is None else words.match(query)
     if not len(rows):
         raise _unmatched(space, query)
     rows = np.sort(rows[scores >= ANCHOR_SHARE * scores[0]][:MAX_ANCHORS])
-    return Place("words", _middle(_read(space, rows, vectors), space.geometry), _names(space, rows))
+    return Place(
+        "words", _middle(_read(space, rows, vectors), space.geometry), _names(space, rows), None, tuple(rows.tolist())
+    )
 
 
 def place_row(space: Space, row: int, *, vectors: Vectors | None = None) -> Place:
     """Return where the row at a position lies."""
     rows = np.array([row])
-    return Place("id", _read(space, rows, vectors)[0], _names(space, rows), row)
+    return Place("id", _read(space, rows, vectors)[0], _names(space, rows), row, (row,))
 
 
 def place_picture(space: Space, picture: bytes, *, encode: Callable[[bytes], ArrayLike]) -> Place:
