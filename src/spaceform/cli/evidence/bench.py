@@ -20,7 +20,8 @@ def bench(
     subject: Annotated[str | None, typer.Argument(help="What to measure; without it, everything.")] = None,
     quick: Annotated[bool, typer.Option(help="Small sizes only.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the rows to this JSON file; its rows on other subjects stay.")
+        Path | None,
+        typer.Option(help="Also write the rows to this JSON file; its rows on other subjects and data stay."),
     ] = None,
     data: Annotated[list[str] | None, typer.Option(help="search: a data set; may be repeated.")] = None,
     methods: Annotated[list[str] | None, typer.Option(help="search: a method; may be repeated.")] = None,
@@ -40,7 +41,7 @@ def bench(
         raise InputError("subject", got=repr(subject), expected="one of " + ", ".join(map(repr, known)))
     wanted = known if subject is None else [subject]
     chosen = {"data": data, "methods": methods, "threads": threads, "seeds": seeds, "fresh": fresh}
-    kept = {} if out is None else _kept(out, wanted)
+    kept = {} if out is None or subject is None else _kept(out, wanted)
     made: dict[str, list[dict[str, Any]]] = {}
     for name in wanted:
         with progress_bar() as progress:
@@ -49,7 +50,9 @@ def bench(
     if out is not None:
         from spaceform.claims.record import write_json
 
-        write_json(out, {"rows": kept | made, **_about()})
+        write_json(
+            out, {"rows": kept | {name: _joined(kept.get(name, []), rows) for name, rows in made.items()}, **_about()}
+        )
     if plots is not None:
         _draw(plots, {"quick": quick} | {name: value for name, value in chosen.items() if value and name != "fresh"})
     if as_json:
@@ -88,12 +91,18 @@ def _about() -> dict[str, Any]:
 
 
 def _kept(out: Path, wanted: Sequence[str]) -> dict[str, Any]:
-    """Return the rows on other subjects that a file holds; figures of another machine or versions may not join them."""
+    """Return the rows that a file holds on other subjects, and on data that a subject may be measured on.
+
+    Figures of another machine or versions may not join them.
+    """
     if not out.exists():
         return {}
     try:
         found = json.loads(out.read_text(encoding="utf-8"))
-        rows = {name: one for name, one in found["rows"].items() if name not in wanted}
+        rows = {
+            name: [row for row in some if name not in wanted or "data" in row] for name, some in found["rows"].items()
+        }
+        rows = {name: some for name, some in rows.items() if some}
         same = all(found[name] == value for name, value in _about().items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("out", got=str(out), expected="a file that spaceform bench wrote, or none") from error
@@ -105,6 +114,12 @@ def _kept(out: Path, wanted: Sequence[str]) -> dict[str, Any]:
             remedy="name no subject, so that all is measured anew",
         )
     return rows
+
+
+def _joined(before: list[dict[str, Any]], made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows on data that was not measured now, and the new ones."""
+    again = {row.get("data") for row in made}
+    return [*(row for row in before if row["data"] not in again), *made]
 
 
 def subjects() -> list[str]:
