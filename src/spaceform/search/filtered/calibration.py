@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,16 +75,16 @@ def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random
         return _of_few(subject)
     rows, many = subject.drawn[:_TIMED], np.resize(subject.drawn, MANY)
 
-    def run(plan: str, words: Words, asked: float) -> None:
+    def run(plan: str, words: Sequence[Words], asked: float) -> None:
         if plan == "M":
-            subject.scan(plan, words, asked, rows=many, gamma=1.0)
+            subject.scan(plan, words[0], asked, rows=many, gamma=1.0)
             return
-        for row in rows:  # one by one: what a call costs before it scans weighs most where little passes
-            subject.scan(plan, words, asked, rows=row[None], gamma=costs.gamma(asked))
+        for row, some in zip(rows, words, strict=True):  # one by one: what a call costs before it scans counts
+            subject.scan(plan, some, asked, rows=row[None], gamma=costs.gamma(asked))
 
     plans = ["P"] if subject.where is not None else ["S", "I", "M", *(["B"] if subject.layout.signs.size else [])]
     modes = {" exact": 1.0} if recall >= 1 else {"": recall, " exact": 1.0}
-    measured = planner.measure(run, plans, len(subject.base.ids), modes=modes, drawn=generator)
+    measured = planner.measure(run, plans, len(subject.base.ids), queries=len(rows), modes=modes, drawn=generator)
     asked = {name: len(many) if name[0] == "M" else len(rows) for name in measured}
     seconds = {name: [time / asked[name] for time in times] for name, times in measured.items()}
     matches = [share * len(subject.inside) for share in SHARES]

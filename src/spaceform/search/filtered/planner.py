@@ -26,8 +26,8 @@ MANY = 16
 GAMMAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of a cell's radius that are tried when the cell plan is calibrated; 1 is a bound."""
 
-Run = Callable[[str, Words, float], None]
-"""Answers the held-out queries by a plan, among matches, at a recall."""
+Run = Callable[[str, Sequence[Words], float], None]
+"""Answers the held-out queries by a plan, each among matches of its own, at a recall."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,14 @@ def this_machine(*, compiled: bool) -> str:
 
 
 def measure(
-    run: Run, plans: Sequence[str], n: int, *, modes: Mapping[str, float], drawn: Any
+    run: Run, plans: Sequence[str], n: int, *, queries: int, modes: Mapping[str, float], drawn: Any
 ) -> dict[str, list[float]]:
-    """Time plans at every selectivity of `SHARES`, best of three; return the seconds per call of ``run``.
+    """Time plans at every selectivity of `SHARES`, best of five; return the seconds per call of ``run``.
 
-    ``modes`` maps the ending of a name ("" or " exact") to a recall; ``drawn`` is a generator for random matches.
+    ``modes`` maps the ending of a name ("" or " exact") to a recall; ``drawn`` is a generator for random matches, which
+    differ between the ``queries``: rows that the query before has looked at would be in the cache.
     """
-    words = [bitmaps.pack(drawn.random(n) < share) for share in SHARES]
+    words = [[bitmaps.pack(drawn.random(n) < share) for _ in range(queries)] for share in SHARES]
     seconds: dict[str, list[float]] = {}
     for plan in plans:
         for ending, recall in modes.items():
@@ -118,9 +119,9 @@ def measure(
     return seconds
 
 
-def _best(run: Run, plan: str, words: Words, recall: float) -> float:
+def _best(run: Run, plan: str, words: Sequence[Words], recall: float) -> float:
     times = []
-    for _ in range(3):
+    for _ in range(5):
         begun = thread_time()
         run(plan, words, recall)
         times.append(thread_time() - begun)
