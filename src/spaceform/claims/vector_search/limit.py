@@ -19,12 +19,13 @@ from spaceform.claims.record import Record
 from spaceform.claims.vector_search import limit_texts
 from spaceform.data.judged.patterns import PATTERNS
 from spaceform.data.judged.texts import JudgedTexts
-from spaceform.methods.vector_search.limit import FreeOptimiser, all_sets, capacity_curve, least_dimension
+from spaceform.methods.vector_search.limit import all_sets, capacity_curve, least_dimension
 from spaceform.metrics.relevance.sets import relevance_recall, set_margins, truncation_curve
 from spaceform.ops.capacity.bounds import margin_dimension_bound, published_critical_n
 from spaceform.ops.capacity.moment_curve import moment_curve_embedding
 from spaceform.ops.capacity.subsets import asked_documents, document_sets
 from spaceform.search.scorers.bm25 import BM25
+from spaceform.training.free_vectors.optimiser import FreeOptimiser
 from spaceform.types import FloatArray
 
 SLUG = "limit"
