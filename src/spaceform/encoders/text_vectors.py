@@ -1,4 +1,4 @@
-"""Vectors of many texts, kept in the cache part by part, so that hours of encoding are spent once and can be cut off."""
+"""Vectors of many texts, kept in the cache part by part: hours of encoding are spent once and can be cut off."""
 
 from __future__ import annotations
 

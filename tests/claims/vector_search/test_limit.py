@@ -62,8 +62,18 @@ def test_words_score_by_maxsim_what_their_mean_does_not_tell():
 
 
 def test_the_published_layout_runs_as_a_tiny_folder(tmp_path, monkeypatch):
-    write_judged(make_limit(PLAIN_NOUNS, n_documents=12, n_queries=20, min_items=12), tmp_path / "limit-small")
-    small = {"ranks": [2, 5], "truncations": [4], "lsa_dims": [2, 12], "overfit_steps": 5, "overfit_dim": 4}
+    small_set = make_limit(PLAIN_NOUNS, n_documents=12, n_queries=20, min_items=12)
+    write_judged(small_set, tmp_path / "limit-small")
+    write_judged(make_limit(PLAIN_NOUNS, n_documents=40, n_queries=20, min_items=12), tmp_path / "limit")
+    small = {
+        "full_ranks": [2, 10],
+        "people": [12, 40],
+        "ranks": [2, 5],
+        "truncations": [4],
+        "lsa_dims": [2, 12],
+        "overfit_steps": 5,
+        "overfit_dim": 4,
+    }
     settings = claim.SETTINGS["paper"] | small
     context = Context(scale="paper", root=tmp_path)
     assert claim.run("bm25", 0, settings, context)["recall_at_2"] == 1
