@@ -167,7 +167,8 @@ def critical_n(
     more than were found and takes the largest that succeeded. In two or three dimensions documents can't pass each
     other, so that a start may lead nowhere: ``restarts`` of them are tried (the paper: one). ``warm``: the first start
     for n has the vectors of the largest number below it that succeeded, and new ones for what was added. ``sample``:
-    so many sets are drawn where there are more.
+    so many sets are drawn where there are more; so few sets may be served by any number of documents, of which none
+    above `FARTHEST` is tried.
 
     Raises ``InputError`` for d, k, restarts or sample below 1 and more sets than are listed. Each try costs
     O(min(C(n, k), sample) n d) per step.

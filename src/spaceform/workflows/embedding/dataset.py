@@ -18,6 +18,7 @@ from spaceform.checks import check_choice, check_integer
 from spaceform.data.layouts.columns import ID
 from spaceform.data.layouts.embedded import FORMAT, PARTS, RECORD, VERSION, part_file, read_manifest
 from spaceform.errors import InputError, InterruptedRunError
+from spaceform.files import remove_partial, write_whole
 from spaceform.types import PathLike, Progress, no_progress
 from spaceform.workflows.embedding.driving import sole_driver
 from spaceform.workflows.embedding.encoder import BatchEncoder, NamedEncoder
@@ -27,7 +28,6 @@ from spaceform.workflows.embedding.planning import plan
 from spaceform.workflows.embedding.rows import Quarantined
 from spaceform.workflows.embedding.worker import QUARANTINE, read_note, write_lines
 from spaceform.workflows.places.folder import writable_folder
-from spaceform.workflows.places.whole import remove_partial, write_whole
 
 _MAGNITUDES = {"source": "the files", "encoder": "the encoder", "reading": "how the source is read"}
 
