@@ -58,6 +58,7 @@ def test_tables_that_leave_do_not_change_the_others():
         whole.update()
         for one in singles:
             one.update()
+    assert len(whole.margins()) == 2
     compare(whole, singles)
 
 

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from spaceform.checks import require
 from spaceform.errors import InterruptedRunError
-from spaceform.workflows.embedding import scale
 from spaceform.workflows.embedding.job import Job, Report, Unit
 from spaceform.workflows.embedding.worker import Worker
 
@@ -101,7 +100,7 @@ def dask(job: Job, units: Sequence[Unit], *, workers: int, address: str | None) 
             yield Report.from_json(future.result())
 
 
-ENGINES: Mapping[str, Engine] = dict(zip(scale.ENGINES, (local, ray, dask), strict=True))
+ENGINES: Mapping[str, Engine] = {"local": local, "ray": ray, "dask": dask}
 
 
 class RayWorker:
