@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from spaceform.errors import InputError, SpaceFormatError
+from spaceform.files import flush_folder, take_lock
 from spaceform.space_file import FileFacts, StoredRows, Tail, open_binary, read_tail, write_rows
 from spaceform.space_rows import GEOMETRIES, ID, VECTOR
 
@@ -183,12 +184,7 @@ def _finish_commit(folder: Path) -> None:
 
 def _publish_record(folder: Path) -> None:
     os.replace(folder / _RECORD_NEXT, folder / RECORD)  # noqa: PTH105
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    flush_folder(folder)
 
 
 def _write_durably(path: Path, text: str) -> None:
@@ -201,9 +197,7 @@ def _write_durably(path: Path, text: str) -> None:
 @contextmanager
 def _sole_writer(folder: Path, *, patience: int = 1) -> Iterator[bool]:
     """Hold the folder's lock, which the system drops with the process; False if ``patience`` attempts found it held."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: a writer alone is the caller's affair
+    if os.name != "posix":  # folders can't be opened there: a writer alone is the caller's affair
         yield True
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -211,14 +205,7 @@ def _sole_writer(folder: Path, *, patience: int = 1) -> Iterator[bool]:
         alone = False
         for attempt in range(patience):
             time.sleep(_PAUSE if attempt else 0)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                alone = True
-            except BlockingIOError:
-                continue
-            except OSError:  # a file system without locks: no other writer can be seen on it
-                alone = True
-            if alone:
+            if alone := take_lock(handle):
                 break
         yield alone
     finally:

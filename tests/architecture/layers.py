@@ -8,7 +8,7 @@ from architecture.modules import Import, Module, find_cycle, internal_imports
 
 LAYERS = (
     ("errors", "types"),
-    ("checks", "rng", "bm25"),
+    ("checks", "files", "rng", "bm25"),
     ("papers",),
     ("geometry",),
     ("ops",),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spaceform.errors import InputError
+from spaceform.files import write_text_whole
 from spaceform.papers import claim_hash, load
 
 PACKAGES = ("spaceform", "torch", "numpy", "scipy", "scikit-learn", "numba")
@@ -68,14 +69,8 @@ def write(record: Record, folder: Path) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON to a temporary name beside ``path`` and rename it: a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        staging.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
+    """Write JSON to ``path``, whole or not at all."""
+    write_text_whole(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def read(path: Path) -> Record:

@@ -20,9 +20,12 @@ def embed(
     encoder: Annotated[
         str, typer.Option(help="minilm, pixels, package.module:function, or the folder of an encoder, Space or model.")
     ] = "minilm",
-    engine: Annotated[str, typer.Option(help="local, ray or dask.")] = "local",
-    workers: Annotated[int, typer.Option(help="Processes, actors or tasks at a time.")] = 1,
-    address: Annotated[str | None, typer.Option(help="Of a cluster: 'auto' for Ray, tcp://host:8786 for Dask.")] = None,
+    engine: Annotated[str, typer.Option(envvar="SPACEFORM_ENGINE", help="local, ray or dask.")] = "local",
+    workers: Annotated[int, typer.Option(envvar="SPACEFORM_WORKERS", help="Processes, actors or tasks at a time.")] = 1,
+    address: Annotated[
+        str | None,
+        typer.Option(envvar="SPACEFORM_ADDRESS", help="Of a cluster: 'auto' for Ray, tcp://host:8786 for Dask."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Rows per call of the encoder.")] = 64,
     text_column: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     vector_column: Annotated[str | None, typer.Option(help="Column of number lists to embed instead.")] = None,
@@ -36,6 +39,7 @@ def embed(
     """Embed every row exactly once; a run that was killed goes on when it is repeated."""
     from spaceform.workflows.embed import embed as run
     from spaceform.workflows.embedding.job import Reading
+    from spaceform.workflows.embedding.scale import Scale
 
     reading = Reading(
         text_column=text_column, vector_column=vector_column, ids=ids, size=size, rows_per_unit=rows_per_unit
@@ -46,9 +50,7 @@ def embed(
                 source,
                 out,
                 encoder,
-                engine=engine,
-                workers=workers,
-                address=address,
+                scale=Scale(engine=engine, workers=workers, address=address),
                 batch_size=batch_size,
                 resume=resume,
                 reading=reading,

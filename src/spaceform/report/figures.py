@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spaceform.checks import require
+from spaceform.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +63,5 @@ def write(drawn: Figure, path: Path, *, dpi: int = 144) -> Path:
     kind = path.suffix.removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     drawn.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.partial")
-    staging.write_bytes(buffer.getvalue())
-    staging.replace(path)
+    write_whole(path, lambda file: file.write(buffer.getbuffer()))
     return path

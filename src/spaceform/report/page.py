@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spaceform.checks import require
+from spaceform.files import write_text_whole
 from spaceform.report.figures import PALETTE
 from spaceform.report.sprites import Sheet
 from spaceform.types import FloatArray
@@ -146,13 +147,7 @@ def render(
 
 def write(text: str, path: Path) -> Path:
     """Write the page aside and rename it into place; return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.partial")
-    try:
-        staging.write_text(text, encoding="utf-8")
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
+    write_text_whole(path, text)
     return path
 
 

@@ -12,6 +12,7 @@ from spaceform.errors import InputError
 from spaceform.ops.capacity.bounds import (
     largest_margin,
     log_binomial,
+    margin_critical_n,
     margin_dimension_bound,
     max_subsets,
     published_critical_n,
@@ -47,6 +48,20 @@ def test_bound_and_most_sets_are_inverse(d, gamma):
     assert gap <= 1
     if gap < 1:
         assert margin_dimension_bound(100, 2, gap) == pytest.approx(d)
+
+
+@given(d=st.integers(1, 30), k=st.integers(1, 6), gamma=st.floats(0.02, 1))
+def test_the_most_documents_are_those_that_the_bound_allows(d, k, gamma):
+    n = margin_critical_n(d, k, gamma)
+    assert n >= k
+    assert n == k or margin_dimension_bound(n, k, gamma) <= d + 1e-9
+    assert margin_dimension_bound(n + 1, k, gamma) > d - 1e-9
+    assert margin_critical_n(d + 1, k, gamma) >= n
+
+
+def test_most_documents_by_hand():
+    assert margin_critical_n(1, 2, 0.1) == 5  # C(5, 2) = 10 <= 11 < C(6, 2)
+    assert margin_critical_n(1, 2, 1) == 2  # C(2, 2) = 1 <= 2 < C(3, 2)
 
 
 def test_extremes():

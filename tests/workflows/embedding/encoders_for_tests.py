@@ -59,10 +59,10 @@ class Wrong(Letters):
 
 def slow_job(source, out):
     """Embed in a process of its own, to be killed."""
-    from spaceform.workflows.embedding.dataset import embed_dataset
+    from spaceform.workflows.embed import embed
     from spaceform.workflows.embedding.job import Reading
 
-    embed_dataset(source, out, Slow(), batch_size=4, reading=Reading(rows_per_unit=8))
+    embed(source, out, Slow(), batch_size=4, reading=Reading(rows_per_unit=8), space=False)
 
 
 class Items:

@@ -1,14 +1,13 @@
-"""What the claim of LIMIT retrieves from, and with: texts, an encoder, scores, and maps fitted on the answers."""
+"""What the claim of LIMIT retrieves from, and with: texts, an encoder, scores."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from scipy.sparse.linalg import svds
 
 from spaceform.claims.context import Context
@@ -16,12 +15,13 @@ from spaceform.data.judged.jsonl import read_judged
 from spaceform.data.judged.limit import make_limit
 from spaceform.data.judged.texts import JudgedTexts
 from spaceform.data.judged.words import PLAIN_NOUNS, wordnet_attributes
+from spaceform.metrics.relevance.sets import relevance_recall
 from spaceform.nets.text import TextEncoder
 from spaceform.ops.pairs import l2_normalize
-from spaceform.rng import derive_seed, torch_generator
+from spaceform.rng import derive_seed
 from spaceform.search.scorers.bm25 import words_of
 from spaceform.search.scorers.max_sim import max_sim
-from spaceform.types import BoolArray, FloatArray
+from spaceform.types import FloatArray, IntArray
 
 CHUNK = 1024
 """Documents whose token vectors are in memory at a time."""
@@ -29,6 +29,11 @@ CHUNK = 1024
 
 class Encoder(Protocol):
     """Texts as one vector each, or as one per token."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that names the encoder and its weights."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return unit vectors ``(n, d)``."""
@@ -44,6 +49,7 @@ class RandomWords:
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
+        self.fingerprint = f"random words {dim}"
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return the mean of each text's word vectors, scaled."""
@@ -68,9 +74,9 @@ def encoder_of(settings: Mapping[str, Any], context: Context) -> Encoder:
 
 
 def attributes_of(settings: Mapping[str, Any], seed: int) -> list[str]:
-    """Return what may be liked at this scale: the nouns that ship here, or those drawn from WordNet by the seed."""
+    """Return what may be liked at this scale: nouns that ship here, or those drawn from WordNet by the seed."""
     return (
-        list(PLAIN_NOUNS)
+        list(PLAIN_NOUNS[: len(PLAIN_NOUNS) - settings["train_attributes"]])
         if settings["attributes"] is None
         else wordnet_attributes(settings["attributes"], random_state=seed)
     )
@@ -119,25 +125,52 @@ def tf_idf(texts: JudgedTexts) -> tuple[FloatArray, FloatArray]:
     return documents, model.transform(texts.queries).toarray()
 
 
-def overfit(
-    queries: FloatArray, documents: FloatArray, relevance: BoolArray, *, dim: int, steps: int, seed: int
-) -> FloatArray:
-    """Return scores after two linear maps to ``dim`` dimensions, fitted on the very relevance that is asked for."""
-    generator = torch_generator(derive_seed(seed, "overfit"))
-    inputs = [torch.from_numpy(np.asarray(rows, dtype=np.float32)) for rows in (queries, documents)]
-    maps = [torch.randn(rows.shape[1], dim, generator=generator) / rows.shape[1] ** 0.5 for rows in inputs]
-    for one in maps:
-        one.requires_grad_(True)
-    wanted = torch.from_numpy(relevance.astype(np.float32))
-    optimizer = torch.optim.Adam(maps, lr=0.01)
+def train_set(seed: int, settings: Mapping[str, Any], test: JudgedTexts) -> JudgedTexts:
+    """Return a stress test of the same kind whose people like other things: no word of ``test`` is an attribute."""
+    own, more = attributes_of(settings, seed), settings["train_attributes"]
+    words = PLAIN_NOUNS if settings["attributes"] is None else wordnet_attributes(len(own) + more, random_state=seed)
+    known = set(own).union(*map(words_of, [*test.queries, *test.documents]))
+    other = [word for word in words if word not in known][:more]
+    return make_limit(other, **settings["train"], seed=derive_seed(seed, "train"))
 
-    def closeness() -> torch.Tensor:
-        a, b = (torch.nn.functional.normalize(rows @ one, dim=1) for rows, one in zip(inputs, maps, strict=True))
-        return a @ b.T
 
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = -(wanted * torch.log_softmax(closeness() / 0.1, dim=1)).sum() / wanted.sum()
-        loss.backward()
-        optimizer.step()
-    return closeness().detach().numpy().astype(np.float64)
+def full_test(seed: int, settings: Mapping[str, Any], context: Context) -> JudgedTexts:
+    """Return the full set: generated, or the published one from the benchmark's folder."""
+    if settings["folder"] is not None:
+        return read_judged(context.benchmark_root("limit/ (corpus, queries, qrels .jsonl)") / "limit")
+    return make_limit(attributes_of(settings, seed), **settings["full"], seed=seed)
+
+
+def many_people(seed: int, settings: Mapping[str, Any], context: Context) -> JudgedTexts:
+    """Return the stress test among so many people as are asked for: the small one and others, or the published one."""
+    if settings["folder"] is not None:
+        return full_test(seed, settings, context)
+    size = settings["stress"] | {"n_documents": max(settings["people"])}
+    return make_limit(attributes_of(settings, seed), **size, seed=seed)
+
+
+def nested(texts: JudgedTexts, sizes: Sequence[int]) -> list[IntArray]:
+    """Return, for each size, the documents that somebody asks for and so many others, in their order.
+
+    A size below the number of documents asked for, or above that of all, is left out.
+    """
+    asked = np.unique(texts.pairs[:, 1])
+    others = np.setdiff1d(np.arange(len(texts.documents)), asked)
+    fitting = [size for size in sizes if len(asked) <= size <= len(texts.documents)]
+    return [np.sort(np.concatenate([asked, others[: size - len(asked)]])) for size in fitting]
+
+
+def blockwise_recall(
+    score: Callable[[slice], FloatArray], texts: JudgedTexts, ks: Sequence[int], *, rows: int = 100
+) -> dict[int, float]:
+    """Return recall of ``score(queries)``, asked ``rows`` queries at a time: of 50,000 people all scores are 400 MB."""
+    sums = dict.fromkeys(ks, 0.0)
+    count = len(texts.queries)
+    for start in range(0, count, rows):
+        block = slice(start, min(start + rows, count))
+        table = np.zeros((block.stop - start, len(texts.documents)), dtype=bool)
+        own = texts.pairs[(texts.pairs[:, 0] >= start) & (texts.pairs[:, 0] < block.stop)]
+        table[own[:, 0] - start, own[:, 1]] = True
+        for k, value in relevance_recall(score(block), table, ks).items():
+            sums[k] += value * len(table)
+    return {k: total / count for k, total in sums.items()}

@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.errors import DataUnavailableError
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-else:
-    import fcntl
+from spaceform.files import wait_for_lock
 
 #: Environment variable that moves the cache.
 CACHE_VARIABLE = "SPACEFORM_CACHE"
@@ -61,7 +56,8 @@ def exclusive(name: str) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(path, error) from error
     with handle:
-        _lock(handle)
+        handle.seek(0)
+        wait_for_lock(handle.fileno())
         yield
 
 
@@ -149,19 +145,6 @@ def _write_verified(path: Path, arrays: Arrays) -> None:
 
 def _digest_file(path: Path) -> Path:
     return path.with_suffix(".sha256")
-
-
-def _lock(handle: io.BufferedIOBase) -> None:
-    if sys.platform == "win32":  # pragma: no cover
-        handle.seek(0)
-        while True:
-            try:
-                msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
-            except OSError:  # it gives up after ten seconds; the holder may need minutes
-                continue
-            return
-    else:
-        fcntl.flock(handle.fileno(), fcntl.LOCK_EX)
 
 
 def _unwritable(path: Path, error: OSError) -> DataUnavailableError:

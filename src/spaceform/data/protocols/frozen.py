@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from spaceform.checks import check_partial_labels
 from spaceform.errors import InputError
+from spaceform.files import write_text_whole
 from spaceform.rng import derive_seed
 from spaceform.types import IntArray
 
@@ -88,13 +88,7 @@ class FrozenSplit:
     def save(self, path: str | Path) -> Path:
         """Write the split as JSON (a temporary file, then renamed) and return its path. O(rows)."""
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        waiting = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            waiting.write_text(json.dumps(self._content() | {"checksum": self._checksum()}) + "\n", encoding="utf-8")
-            waiting.replace(target)
-        finally:
-            waiting.unlink(missing_ok=True)
+        write_text_whole(target, json.dumps(self._content() | {"checksum": self._checksum()}) + "\n")
         return target
 
     @classmethod

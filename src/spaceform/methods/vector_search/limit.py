@@ -8,56 +8,26 @@ vanishing margin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spaceform.checks import check_integer, check_matrix, check_real
+from spaceform.checks import check_integer, check_matrix
 from spaceform.errors import InputError
-from spaceform.metrics.relevance.sets import set_margins
-from spaceform.ops.capacity.bounds import published_critical_n
+from spaceform.ops.capacity.bounds import log_binomial, published_critical_n
+from spaceform.ops.capacity.searching import last_true
 from spaceform.ops.capacity.subsets import check_relevance, check_set_size, document_sets, relevance_table
-from spaceform.ops.pairs import ZERO_NORM, l2_normalize, row_blocks
+from spaceform.ops.pairs import l2_normalize
 from spaceform.rng import as_generator, derive_seed
-from spaceform.types import BoolArray, FloatArray, Progress, no_progress
-
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8
-"""Adam as the released script leaves it."""
+from spaceform.training.free_vectors.descending import descend
+from spaceform.training.free_vectors.optimiser import PAPER, FreeOptimiser
+from spaceform.training.free_vectors.single import SingleDescent
+from spaceform.types import BoolArray, FloatArray, IntArray, Progress, no_progress
 
 _SWEEP = (4, 5)
 """So many fewer and more documents than were found are tried too: success is not monotone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FreeOptimiser:
-    """How free embeddings are optimised; the defaults are the paper's.
-
-    ``temperature`` divides the cosines; ``learning_rate`` is Adam's; at most ``max_steps`` steps, fewer when the loss
-    has not fallen by ``tolerance`` for ``patience`` steps. ``check_every`` steps the answers are compared. With
-    ``stop_when_exact=False`` it goes on for a wider margin. Raises ``InputError`` for values out of range.
-    """
-
-    temperature: float = 0.1
-    learning_rate: float = 0.01
-    max_steps: int = 100_000
-    patience: int = 1_000
-    tolerance: float = 1e-5
-    check_every: int = 50
-    stop_when_exact: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        for name in ("temperature", "learning_rate"):
-            if check_real(getattr(self, name), name, low=0) == 0:
-                raise InputError(name, got=0.0, expected="a number above 0")
-        for name in ("max_steps", "patience", "check_every"):
-            check_integer(getattr(self, name), name, low=1)
-        check_real(self.tolerance, "tolerance", low=0)
-
-
-PAPER = FreeOptimiser()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,19 +49,23 @@ class FreeEmbeddingResult:
     loss: float
 
 
+Init = tuple[ArrayLike, ArrayLike]
+"""Queries ``(m, d)`` and documents ``(n, d)`` to start from."""
+
+
 def free_embedding(
     relevance: ArrayLike,
     d: int,
     *,
     optimiser: FreeOptimiser = PAPER,
-    init: tuple[ArrayLike, ArrayLike] | None = None,
+    init: Init | None = None,
     random_state: int = 42,
     progress: Progress = no_progress,
 ) -> FreeEmbeddingResult:
     """Optimise vectors of d dimensions until each query returns exactly its relevant documents, if they ever do.
 
-    The loss is that of `free_loss`; after each step of Adam, whose moments stay as they are, rows are scaled back
-    to unit length. The best answers ever seen count, not the last.
+    After each step of Adam, whose moments stay as they are, rows are scaled back to unit length. The best answers
+    ever seen count, not the last.
 
     Parameters: ``relevance (m, n)`` of 0 and 1, no row empty or full; ``d`` >= 1; ``init``: queries and documents to
     start from (default: normal, scaled). Raises ``InputError`` for others. O(m n d) per step; memory for the table
@@ -102,70 +76,59 @@ def free_embedding(
     >>> found.accuracy, found.margin > 0
     (1.0, True)
     """
-    table = check_relevance(relevance)
-    queries, documents = _start(table.shape, check_integer(d, "d", low=1), init, random_state)
-    adam = [_Adam(queries.shape, optimiser.learning_rate), _Adam(documents.shape, optimiser.learning_rate)]
-    best = (-1.0, -np.inf, queries, documents)
-    lowest, since, step, loss, stopped = np.inf, 0, 0, np.inf, "steps"
-    for step in range(optimiser.max_steps + 1):
-        if step % optimiser.check_every == 0 or step == optimiser.max_steps:
-            margins = _margins(queries, documents, table)
-            found = (float((margins > 0).mean()), float(margins.min()), queries, documents)
-            best = max(best, found, key=lambda one: one[:2])
-            progress("free embedding", step, optimiser.max_steps, {"accuracy": best[0]})
-            if best[0] == 1 and optimiser.stop_when_exact:
-                stopped = "exact"
-                break
-        if step == optimiser.max_steps:
-            break
-        loss, of_queries, of_documents = free_loss(queries, documents, table, temperature=optimiser.temperature)
-        since = 0 if loss < lowest - optimiser.tolerance else since + 1
-        lowest = loss if since == 0 else lowest
-        if since >= optimiser.patience:
-            stopped = "patience"
-            break
-        queries = _on_sphere(queries, adam[0].step(of_queries))
-        documents = _on_sphere(documents, adam[1].step(of_documents))
-    accuracy, margin, queries, documents = best
-    return FreeEmbeddingResult(
-        queries=queries,
-        documents=documents,
-        accuracy=accuracy,
-        margin=margin,
-        steps=step,
-        stopped=stopped,
-        loss=float(loss),
-    )
+    return free_embeddings(
+        [relevance], d, optimiser=optimiser, inits=[init], random_states=[random_state], progress=progress
+    )[0]
 
 
-def free_loss(
-    queries: FloatArray, documents: FloatArray, relevance: BoolArray, *, temperature: float = 0.1
-) -> tuple[float, FloatArray, FloatArray]:
-    """Return the multi-positive InfoNCE loss and its gradients by queries ``(m, d)`` and documents ``(n, d)``.
+def free_embeddings(
+    relevances: Sequence[ArrayLike],
+    d: int,
+    *,
+    optimiser: FreeOptimiser = PAPER,
+    inits: Sequence[Init | None] | None = None,
+    random_states: Sequence[int] | None = None,
+    progress: Progress = no_progress,
+) -> list[FreeEmbeddingResult]:
+    """Return `free_embedding` of several tables, or of one table from several starts.
 
-    Minus the mean, over all relevant pairs, of ``log softmax(q . D / temperature)``; the other relevant documents stay
-    in the denominator, so that the least possible value is log k, not 0. The gradient is that of free rows, not of
-    rows on the sphere. Closed form: ``G = (k P - A) / (pairs * temperature)``, ``G D`` and ``G^T Q``. O(m n d).
+    With ``backend="torch"`` they are one tensor, padded to the largest, and those that are done leave it; with numpy
+    they come one after the other. ``inits`` and ``random_states`` have an entry per table (default: none, 42).
+    Raises ``InputError`` as `free_embedding` and for other lengths.
     """
-    pairs = int(relevance.sum())
-    total, of_queries, of_documents = 0.0, np.empty_like(queries), np.zeros_like(documents)
-    for block in row_blocks(*relevance.shape):
-        rows, wanted = queries[block], relevance[block]
-        scores = rows @ documents.T
-        scores /= temperature
-        top = scores.max(1, keepdims=True)
-        counts = wanted.sum(1)
-        positive = float(scores[wanted].sum())
-        scores -= top
-        np.exp(scores, out=scores)
-        sums = scores.sum(1, keepdims=True)
-        total += float(counts @ (np.log(sums) + top)[:, 0]) - positive
-        scores *= counts[:, None] / sums
-        scores -= wanted
-        scores /= pairs * temperature
-        of_queries[block] = scores @ documents
-        of_documents += scores.T @ rows
-    return total / pairs, of_queries, of_documents
+    tables = [check_relevance(relevance) for relevance in relevances]
+    d, count = check_integer(d, "d", low=1), len(tables)
+    inits = [None] * count if inits is None else inits
+    random_states = [42] * count if random_states is None else random_states
+    for name, given in (("inits", inits), ("random_states", random_states)):
+        if len(given) != count:
+            raise InputError(name, got=f"{len(given)} entries", expected=f"{count}, one per table")
+    if not count:
+        raise InputError("relevances", got="none", expected="one table or more")
+    starts = [
+        (*_start(table.shape, d, init, seed), table)
+        for table, init, seed in zip(tables, inits, random_states, strict=True)
+    ]
+    if optimiser.backend == "torch":
+        from spaceform.training.free_vectors.batch import BatchDescent
+
+        whole = BatchDescent(starts, objective=optimiser.objective, device=optimiser.device)
+        runs = descend(whole, count, optimiser, progress)
+    else:
+        singles = (SingleDescent(*start, objective=optimiser.objective) for start in starts)
+        runs = [descend(single, 1, optimiser, progress)[0] for single in singles]
+    return [
+        FreeEmbeddingResult(
+            queries=run.rows[0],
+            documents=run.rows[1],
+            accuracy=run.best[0],
+            margin=run.best[1],
+            steps=run.steps,
+            stopped=run.stopped,
+            loss=run.loss,
+        )
+        for run in runs
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,12 +136,16 @@ class CriticalN:
     """``n``: the most documents of which d dimensions returned every k-subset, k if not even k + 1 were.
 
     ``accuracies`` has every number of documents that was tried, ascending; success need not be monotone in it.
+    ``steps`` were made in all. Where ``sampled``, so many sets stood for all and accuracy is an estimate, so that ``n``
+    may be too large.
     """
 
     d: int
     k: int
     n: int
     accuracies: dict[int, float]
+    steps: int = 0
+    sampled: int | None = None
 
 
 def critical_n(
@@ -188,6 +155,8 @@ def critical_n(
     start: int | None = None,
     sweep: tuple[int, int] = _SWEEP,
     restarts: int = 1,
+    warm: bool = False,
+    sample: int | None = None,
     optimiser: FreeOptimiser = PAPER,
     random_state: int = 42,
     progress: Progress = no_progress,
@@ -196,34 +165,30 @@ def critical_n(
 
     Gallops from ``start`` by 1, 2, 4, ..., bisects, then tries the numbers from ``sweep[0]`` fewer to ``sweep[1]``
     more than were found and takes the largest that succeeded. In two or three dimensions documents can't pass each
-    other, so that a start may lead nowhere: ``restarts`` of them are tried (the paper: one).
+    other, so that a start may lead nowhere: ``restarts`` of them are tried (the paper: one). ``warm``: the first start
+    for n has the vectors of the largest number below it that succeeded, and new ones for what was added. ``sample``:
+    so many sets are drawn where there are more; so few sets may be served by any number of documents, of which none
+    above `FARTHEST` is tried.
 
-    Raises ``InputError`` for d, k or restarts below 1 and more sets than are listed. Each try costs O(C(n, k) n d) per
-    step.
+    Raises ``InputError`` for d, k, restarts or sample below 1 and more sets than are listed. Each try costs
+    O(min(C(n, k), sample) n d) per step.
     """
     d, k = check_integer(d, "d", low=1), check_integer(k, "k", low=1)
     restarts = check_integer(restarts, "restarts", low=1)
+    sample = None if sample is None else check_integer(sample, "sample", low=1)
     fewer, more = (check_integer(count, "sweep", low=0) for count in sweep)
     first = start if start is not None else round(published_critical_n(d)) if k == 2 and d > 3 else k + 2
-    accuracies: dict[int, float] = {}
-
-    def solves(n: int) -> bool:
-        if n not in accuracies:
-            table, accuracies[n] = all_sets(n, k), 0.0
-            for restart in range(restarts):
-                seed = derive_seed(random_state, "free", d, n, restart)
-                found = free_embedding(table, d, optimiser=optimiser, random_state=seed)
-                accuracies[n] = max(accuracies[n], found.accuracy)
-                if accuracies[n] == 1:
-                    break
-            progress(f"critical n, d={d}", len(accuracies), 0, {"n": n, "accuracy": accuracies[n]})
-        return accuracies[n] == 1
-
-    found = _last_true(solves, max(first, k + 1), k + 1)
-    for n in range(max(found - fewer, k + 1), found + more + 1):
-        solves(n)
-    most = max((n for n, accuracy in accuracies.items() if accuracy == 1), default=k)
-    return CriticalN(d=d, k=k, n=most, accuracies=dict(sorted(accuracies.items())))
+    search = _Search(
+        d, k, restarts=restarts, warm=warm, sample=sample, optimiser=optimiser, random_state=random_state,
+        progress=progress,
+    )  # fmt: skip
+    found = last_true(search.solves, first=max(first, k + 1), least=k + 1)
+    search.attempt(range(max(found - fewer, k + 1), found + more + 1))
+    most = max((n for n, accuracy in search.accuracies.items() if accuracy == 1), default=k)
+    return CriticalN(
+        d=d, k=k, n=most, accuracies=dict(sorted(search.accuracies.items())), steps=search.steps,
+        sampled=sample if search.sampled else None,
+    )  # fmt: skip
 
 
 def capacity_curve(
@@ -232,6 +197,8 @@ def capacity_curve(
     *,
     sweep: tuple[int, int] = _SWEEP,
     restarts: int = 1,
+    warm: bool = False,
+    sample: int | None = None,
     optimiser: FreeOptimiser = PAPER,
     random_state: int = 42,
     progress: Progress = no_progress,
@@ -239,18 +206,12 @@ def capacity_curve(
     """Return `critical_n` for each of ``dims``; each search starts where the one before ended."""
     curve: list[CriticalN] = []
     for d in dims:
-        curve.append(
-            critical_n(
-                d,
-                k,
-                start=curve[-1].n + 1 if curve else None,
-                sweep=sweep,
-                restarts=restarts,
-                optimiser=optimiser,
-                random_state=random_state,
-                progress=progress,
-            )
-        )
+        start = curve[-1].n + 1 if curve else None
+        found = critical_n(
+            d, k, start=start, sweep=sweep, restarts=restarts, warm=warm, sample=sample, optimiser=optimiser,
+            random_state=random_state, progress=progress,
+        )  # fmt: skip
+        curve.append(found)
     return curve
 
 
@@ -287,41 +248,99 @@ def least_dimension(
     return d, dict(sorted(tried.items()))
 
 
-def _last_true(holds: Callable[[int], bool], first: int, least: int) -> int:
-    """Return the end of a run of numbers for which ``holds``, found from ``first``; ``least - 1`` if there is none."""
-    step = 1
-    if holds(first):
-        low, high = first, first + 1
-        while holds(high):
-            step *= 2
-            low, high = high, high + step
-    else:
-        low, high = first - 1, first
-        while low >= least and not holds(low):
-            step *= 2
-            low, high = low - step, low
-        low = max(low, least - 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+class _Search:
+    """What was tried of one dimension: the accuracy by number of documents, and the vectors of those that succeeded."""
+
+    def __init__(
+        self,
+        d: int,
+        k: int,
+        *,
+        restarts: int,
+        warm: bool,
+        sample: int | None,
+        optimiser: FreeOptimiser,
+        random_state: int,
+        progress: Progress,
+    ) -> None:
+        self.d, self.k, self.restarts, self.warm, self.sample = d, k, restarts, warm, sample
+        self.optimiser, self.random_state, self.progress = optimiser, random_state, progress
+        self.accuracies: dict[int, float] = {}
+        self.steps, self.sampled = 0, False
+        self._solved: dict[int, tuple[IntArray, FreeEmbeddingResult]] = {}
+
+    def solves(self, n: int) -> bool:
+        """Whether every set of n documents was returned."""
+        self.attempt([n])
+        return self.accuracies[n] == 1
+
+    def attempt(self, numbers: Sequence[int]) -> None:
+        """Try all numbers of documents that were not tried yet: in one tensor, or one start after the other."""
+        new = [n for n in numbers if n not in self.accuracies]
+        tries = [(n, restart) for n in new for restart in range(self.restarts)]
+        groups = [tries] if self.optimiser.backend == "torch" else [[one] for one in tries]
+        for group in groups:
+            self._try([one for one in group if self.accuracies.get(one[0], 0.0) < 1])
+
+    def _try(self, tries: Sequence[tuple[int, int]]) -> None:
+        if not tries:
+            return
+        sets = [self._sets(n) for n, _ in tries]
+        results = free_embeddings(
+            [relevance_table(own, n) for own, (n, _) in zip(sets, tries, strict=True)],
+            self.d,
+            optimiser=self.optimiser,
+            inits=[self._init(n, own, restart) for own, (n, restart) in zip(sets, tries, strict=True)],
+            random_states=[derive_seed(self.random_state, "free", self.d, n, restart) for n, restart in tries],
+        )
+        for (n, _), own, result in zip(tries, sets, results, strict=True):
+            self.accuracies[n] = max(self.accuracies.get(n, 0.0), result.accuracy)
+            self.steps += result.steps
+            if result.accuracy == 1:
+                self._solved[n] = own, result
+            found = {"n": n, "accuracy": self.accuracies[n]}
+            self.progress(f"critical n, d={self.d}", len(self.accuracies), 0, found)
+
+    def _sets(self, n: int) -> IntArray:
+        n, k = check_set_size(n, self.k)
+        if self.sample is None or log_binomial(n, k) <= np.log(self.sample) + 1e-9:
+            return document_sets(n, k)
+        self.sampled = True
+        seed = derive_seed(self.random_state, "sets", self.d, n)
+        return document_sets(n, k, sample=self.sample, random_state=seed)
+
+    def _init(self, n: int, sets: IntArray, restart: int) -> Init | None:
+        """Return the vectors of fewer documents, grown to these sets; None for a start of its own."""
+        fewer = [size for size in self._solved if size < n]
+        if not self.warm or restart or not fewer:
+            return None
+        own, result = self._solved[max(fewer)]
+        seed = derive_seed(self.random_state, "warm", self.d, n)
+        return grown(result, own, sets, n=n, random_state=seed)
 
 
-class _Adam:
-    """Adam without weight decay; moments are of the free gradient and are not projected."""
+def grown(
+    result: FreeEmbeddingResult, own: IntArray, sets: IntArray, *, n: int, random_state: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return a start for ``n`` documents from vectors of fewer: queries of ``sets (m, k)`` and ``n`` documents.
 
-    def __init__(self, shape: tuple[int, ...], learning_rate: float) -> None:
-        self.learning_rate = learning_rate
-        self.mean, self.square, self.count = np.zeros(shape), np.zeros(shape), 0
+    Documents and queries that ``result`` has, whose sets were ``own``, stay; new documents are drawn, and new queries
+    begin at the mean of their documents. O(m k d).
+    """
+    d = result.documents.shape[1]
+    drawn = l2_normalize(as_generator(random_state).normal(size=(n - len(result.documents), d)))
+    documents = np.concatenate([result.documents, drawn])
+    queries = documents[sets].sum(1)
+    flat = np.linalg.norm(queries, axis=1) < _NO_MEAN  # documents that cancel out
+    queries[flat] = documents[sets[flat, 0]]
+    place = {tuple(one): row for row, one in enumerate(own.tolist())}
+    for row, one in enumerate(sets.tolist()):
+        if tuple(one) in place:
+            queries[row] = result.queries[place[tuple(one)]]
+    return l2_normalize(queries), documents
 
-    def step(self, gradient: FloatArray) -> FloatArray:
-        """Return what to subtract."""
-        first, second = _BETAS
-        self.count += 1
-        self.mean += (1 - first) * (gradient - self.mean)
-        self.square += (1 - second) * (gradient * gradient - self.square)
-        scale = self.learning_rate / (1 - first**self.count)
-        return np.asarray(scale * self.mean / (np.sqrt(self.square / (1 - second**self.count)) + _EPSILON))
+
+_NO_MEAN = 1e-6
 
 
 def _start(
@@ -339,22 +358,10 @@ def _start(
     return made[0], made[1]
 
 
-def _on_sphere(rows: FloatArray, change: FloatArray) -> FloatArray:
-    """Return unit rows after the change; a row that it takes to 0, which has no direction, stays where it was."""
-    moved = rows - change
-    norms = np.sqrt(np.einsum("nd,nd->n", moved, moved))[:, None]
-    if norms.min() < ZERO_NORM:
-        moved, norms = np.where(norms < ZERO_NORM, rows, moved), np.where(norms < ZERO_NORM, 1.0, norms)
-    moved /= norms
-    return np.asarray(moved)
+def all_sets(n: int, k: int, *, sample: int | None = None, random_state: int = 42) -> BoolArray:
+    """Return the table of relevance in which every k-subset of n documents, or ``sample`` of them, is a query.
 
-
-def _margins(queries: FloatArray, documents: FloatArray, table: BoolArray) -> FloatArray:
-    blocks = row_blocks(*table.shape)
-    return np.concatenate([set_margins(queries[block] @ documents.T, table[block]) for block in blocks])
-
-
-def all_sets(n: int, k: int) -> BoolArray:
-    """Return the table of relevance in which every k-subset of n documents is a query: ``(C(n, k), n)``."""
+    ``(C(n, k), n)`` or ``(sample, n)``. Raises ``InputError`` as `document_sets`.
+    """
     n, k = check_set_size(n, k)
-    return relevance_table(document_sets(n, k), n)
+    return relevance_table(document_sets(n, k, sample=sample, random_state=random_state), n)

@@ -50,6 +50,23 @@ def max_subsets(d: int, gamma: float) -> float:
     return exp(power) if power < _LARGEST_LOG else inf
 
 
+def margin_critical_n(d: int, k: int, gamma: float) -> int:
+    """Return the most documents of which `margin_dimension_bound` lets d dimensions return every k-subset; at least k.
+
+    What free vectors reach at any margin may lie above it, never what they reach at margin gamma. O(d) steps of
+    `log_binomial`. Raises ``InputError`` as there.
+    """
+    d, k = check_integer(d, "d", low=1), check_integer(k, "k", low=1)
+    room = d * log1p(1 / _check_gamma(gamma))
+    low, high = k, k + 1
+    while log_binomial(high, k) <= room:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if log_binomial(middle, k) <= room else (low, middle)
+    return low
+
+
 def largest_margin(count: int, d: int) -> float:
     """Return the gamma above which d dimensions can't return ``count`` different sets of one size; at most 1.
 

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from spaceform.errors import InputError, SpaceFormatError
+from spaceform.files import take_lock
 from spaceform.search.filtered.calibration import Subject, timed
 from spaceform.search.filtered.journal import (
     DELETE,
@@ -67,21 +68,16 @@ class Store:
         self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         self._journal: Journal | None = None
         self._generation = 0
-        try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            return
-        except BlockingIOError as error:
+        if not take_lock(self._lock):
             holder = os.pread(self._lock, 100, 0).decode(errors="replace").strip()
             os.close(self._lock)
             raise InputError(
                 "path", got=f"{folder}, to which {holder or 'another process'} writes", expected="one writer",
                 remedy="close the other one, or load without writable",
-            ) from error  # fmt: skip
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"process {os.getpid()}\n".encode(), 0)
+            )  # fmt: skip
+        if os.name == "posix":
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"process {os.getpid()}\n".encode(), 0)
 
     def resume(self, opened: Opened) -> None:
         """Go on with the log of an index that was read with the lock held; clear what a crash left."""

@@ -16,13 +16,14 @@ from spaceform.data.layouts.benchmarks.text_files import benchmark_file
 from spaceform.data.layouts.source import existing
 from spaceform.errors import InputError
 from spaceform.geometry.poincare import log0
-from spaceform.methods.vector_search.limit import FreeOptimiser, free_embedding, least_dimension
+from spaceform.methods.vector_search.limit import free_embedding, least_dimension
 from spaceform.metrics.relevance.sets import set_margins
 from spaceform.ops.capacity.bounds import largest_margin, sign_rank_bounds
 from spaceform.ops.capacity.moment_curve import moment_curve_embedding
 from spaceform.ops.pairs import row_blocks, squared_distances
 from spaceform.rng import derive_seed
 from spaceform.space import Space
+from spaceform.training.free_vectors.optimiser import FreeOptimiser
 from spaceform.types import BoolArray, FloatArray, IntArray, PathLike, Progress, no_progress
 from spaceform.workflows.auditing.ground import Ground
 

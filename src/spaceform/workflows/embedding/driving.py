@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spaceform.errors import InputError
+from spaceform.files import take_lock
 
 LOCK = ".embed.lock"
 
@@ -15,16 +16,7 @@ LOCK = ".embed.lock"
 def sole_driver(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system drops with the process; ``InputError`` when another one holds it."""
     with (folder / LOCK).open("ab") as handle:
-        try:
-            import fcntl
-        except ImportError:  # Windows: one driver at a time is the caller's affair
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not take_lock(handle.fileno()):
             got = f"{folder}, where another process is embedding"
-            raise InputError("out", got=got, expected="one process at a time") from error
-        except OSError:  # a file system without locks: no other process can be seen on it
-            pass
+            raise InputError("out", got=got, expected="one process at a time")
         yield

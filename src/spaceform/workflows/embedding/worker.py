@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from spaceform.data.layouts.columns import ID
 from spaceform.data.layouts.embedded import EMBEDDING, PARTS, part_file
 from spaceform.errors import InputError
+from spaceform.files import write_whole
 from spaceform.workflows.embedding.encoder import Batch
 from spaceform.workflows.embedding.job import Job, Report, Unit
 from spaceform.workflows.embedding.rows import Quarantined, Rows, read_rows
-from spaceform.workflows.places.whole import write_whole
 
 QUARANTINE = "quarantine"
 """Folder of the rows that were not embedded, one file per unit that has any; and the name of the file of all."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from spaceform.data.fetching.cache import cache_root
 from spaceform.errors import InputError, SpaceFormatError
+from spaceform.files import write_whole
 from spaceform.search.filtered.index import FilteredIndex
 from spaceform.space import Space
 from spaceform.types import Progress, no_progress
-from spaceform.workflows.places.whole import write_whole
 from spaceform.workflows.projection import Projection, project
 from spaceform.workflows.searching.finder import METRIC
 

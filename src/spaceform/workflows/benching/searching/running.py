@@ -23,13 +23,13 @@ import numpy as np
 import spaceform.search
 from spaceform.data.fetching.cache import cache_folder
 from spaceform.errors import InputError
+from spaceform.files import write_whole
 from spaceform.types import IntArray, Progress, no_progress
 from spaceform.workflows.benching.searching.beds import BEDS, FOLDERS, OTHERS, Bed, Questions, make
 from spaceform.workflows.benching.searching.masks import Masks
 from spaceform.workflows.benching.searching.measuring import measure, truths
 from spaceform.workflows.benching.searching.method import Method
 from spaceform.workflows.benching.searching.peers import methods
-from spaceform.workflows.places.whole import write_whole
 
 OURS = "spaceform"
 

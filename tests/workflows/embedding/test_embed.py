@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,15 @@ from spaceform.space import Space
 from spaceform.workflows.build import build
 from spaceform.workflows.embed import embed
 from spaceform.workflows.embedding import engines
-from spaceform.workflows.embedding.dataset import embed_dataset
 from spaceform.workflows.embedding.job import Reading
+from spaceform.workflows.embedding.scale import Scale
 from workflows.embedding.encoders_for_tests import Letters, Once, Slow, Wrong
 
 ITEMS = "workflows.embedding.encoders_for_tests:items"
 TEXTS = [f"a{'ba' * (row % 7)} {row}" for row in range(60)]
 IN_TENS = Reading(rows_per_unit=10)
+
+embed_parts = partial(embed, space=False)
 
 
 @pytest.fixture
@@ -51,20 +54,20 @@ def quarantine(folder):
 
 
 def test_every_row_once_in_the_order_of_the_ids(table, tmp_path):
-    result = embed_dataset(table, tmp_path / "out", Letters(), batch_size=4)
+    result = embed_parts(table, tmp_path / "out", Letters(), batch_size=4)
     ids, vectors, (texts, years) = content(tmp_path / "out")
     assert (ids, vectors) == expected()
     assert (texts, years) == (TEXTS[::-1], [str(year) for year in range(60)][::-1])
     assert (result.rows, result.dim, result.dtype, result.units, result.done) == (60, 3, "float32", 6, 6)
     assert result.quarantined == 0
     assert len(list((tmp_path / "out" / PARTS).iterdir())) == 6
-    again = embed_dataset(table, tmp_path / "out", Letters(), batch_size=4)
+    again = embed_parts(table, tmp_path / "out", Letters(), batch_size=4)
     assert (again.rows, again.done) == (60, 0)
 
 
 def test_two_runs_write_the_same_bytes(table, tmp_path):
     for name in "ab":
-        embed_dataset(table, tmp_path / name, Letters())
+        embed_parts(table, tmp_path / name, Letters())
     for part in (tmp_path / "a" / PARTS).iterdir():
         assert part.read_bytes() == (tmp_path / "b" / PARTS / part.name).read_bytes()
 
@@ -78,7 +81,7 @@ def test_files_without_row_groups_give_what_parquet_gives(table, tmp_path, endin
         frame.to_json(path, orient="records", lines=True)
     else:
         frame.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
-    result = embed_dataset(path, tmp_path / "out", Letters(), reading=IN_TENS)
+    result = embed_parts(path, tmp_path / "out", Letters(), reading=IN_TENS)
     assert (result.units, result.rows) == (6, 60)
     assert content(tmp_path / "out")[:2] == expected()
     assert pa.types.is_integer(read_embedded(tmp_path / "out").attributes["year"].type)
@@ -89,7 +92,7 @@ def test_rows_that_can_not_be_used_are_named_with_the_reason(tmp_path):
     path.write_bytes(
         b"id,text,year\n1,fine,1990\n2,,1991\n3,odd,1992\n4,x,soon\n5,too,many,1\n6,caf\xe9,1993\n,y,1\n8,last,3\n"
     )
-    result = embed_dataset(path, tmp_path / "out", Letters(), reading=Reading(rows_per_unit=3))
+    result = embed_parts(path, tmp_path / "out", Letters(), reading=Reading(rows_per_unit=3))
     assert (result.rows, result.quarantined) == (2, 6)
     assert read_embedded(tmp_path / "out").ids == ["1", "8"]
     reasons = {one["row"]: one["reason"] for one in quarantine(tmp_path / "out")}
@@ -104,7 +107,7 @@ def test_rows_that_can_not_be_used_are_named_with_the_reason(tmp_path):
 def test_vectors_with_nan_and_of_other_widths_go_to_the_quarantine(tmp_path):
     rows = [[1.0, 2.0], [np.nan, 1.0], None, [1.0], [3.0, None], [3.0, 4.0]]
     pq.write_table(pa.table({"v": rows, "blob": [b"x"] * 6}), tmp_path / "v.parquet")
-    result = embed_dataset(tmp_path / "v.parquet", tmp_path / "out", ITEMS)
+    result = embed_parts(tmp_path / "v.parquet", tmp_path / "out", ITEMS)
     assert (result.rows, result.left_out) == (2, ("blob",))
     assert [one["row"] for one in quarantine(tmp_path / "out")] == [1, 2, 3, 4]
     np.testing.assert_allclose(read_embedded(tmp_path / "out").vectors, [[1.5, 0.5], [3.5, 0.5]])
@@ -119,11 +122,11 @@ def test_empty_and_damaged_files_stand_beside_good_ones(table, tmp_path):
     (folder / "nothing.parquet").touch()
     whole = (folder / "good.parquet").read_bytes()
     (folder / "torn.parquet").write_bytes(whole[: len(whole) // 2])
-    result = embed_dataset(folder, tmp_path / "out", Letters())
+    result = embed_parts(folder, tmp_path / "out", Letters())
     assert (result.rows, result.units) == (60, 2)
     assert {one["file"] for one in quarantine(tmp_path / "out")} == {"nothing.parquet", "torn.parquet"}
     with pytest.raises(InputError, match="no rows"):
-        embed_dataset(folder / "empty.parquet", tmp_path / "none", Letters())
+        embed_parts(folder / "empty.parquet", tmp_path / "none", Letters())
     assert not (tmp_path / "none").exists()
 
 
@@ -134,7 +137,7 @@ HOSTILE = ["a b'\"$(x);.csv", "[1]*?.csv", "-rf.csv", "ümlaut\n.csv", b"\xff.cs
 def test_hostile_names(tmp_path, name):
     path = tmp_path / name
     path.write_text("text\nabc\nd\n")
-    embed_dataset(path, tmp_path / "o ut", Letters())
+    embed_parts(path, tmp_path / "o ut", Letters())
     ids = read_embedded(tmp_path / "o ut").ids
     assert [one.rpartition("#")[2] for one in ids] == ["0000000000", "0000000001"]
     assert all(one.isprintable() for one in ids)
@@ -144,17 +147,17 @@ def test_a_pattern_takes_several_files_and_rows_get_ids_of_file_and_number(tmp_p
     for name in ("b", "a"):
         (tmp_path / f"{name}.txt").write_text(f"{name}1\n\n{name}2\n")
     (tmp_path / "c.md").write_text("not this")
-    embed_dataset(f"{tmp_path}/*.txt", tmp_path / "out", Letters())
+    embed_parts(f"{tmp_path}/*.txt", tmp_path / "out", Letters())
     assert read_embedded(tmp_path / "out").ids == [f"{name}.txt#{row:010d}" for name in "ab" for row in (0, 1)]
 
 
 def test_an_encoder_that_raises_stops_the_run_and_the_next_one_goes_on(table, tmp_path):
     encoder = Once(tmp_path / "flag", TEXTS[35])
     with pytest.raises(InputError, match=r"RuntimeError: boom \(in texts.parquet, rows 30 to 39\)"):
-        embed_dataset(table, tmp_path / "out", encoder)
+        embed_parts(table, tmp_path / "out", encoder)
     with pytest.raises(InputError, match="not finished"):
         read_embedded(tmp_path / "out")
-    result = embed_dataset(table, tmp_path / "out", encoder)
+    result = embed_parts(table, tmp_path / "out", encoder)
     assert (result.units, result.done, result.rows) == (6, 3, 60)
     assert content(tmp_path / "out")[:2] == expected()
 
@@ -162,7 +165,7 @@ def test_an_encoder_that_raises_stops_the_run_and_the_next_one_goes_on(table, tm
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced(table, tmp_path):
     encoder = Once(tmp_path / "flag", TEXTS[35], kill=True)
-    result = embed_dataset(table, tmp_path / "out", encoder, workers=2)
+    result = embed_parts(table, tmp_path / "out", encoder, scale=Scale(workers=2))
     assert (tmp_path / "flag").exists()
     assert result.rows == 60
     assert content(tmp_path / "out")[:2] == expected()
@@ -187,7 +190,7 @@ def test_a_run_killed_at_any_moment_loses_and_repeats_nothing(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         counts.append(len(list(out.glob(f"{PARTS}/part-*"))))
-    result = embed_dataset(path, out, Slow(), batch_size=4, reading=Reading(rows_per_unit=8))
+    result = embed_parts(path, out, Slow(), batch_size=4, reading=Reading(rows_per_unit=8))
     assert counts == sorted(counts)
     assert result.done == 25 - counts[-1] < 25
     source = read_embedded(out)
@@ -196,26 +199,26 @@ def test_a_run_killed_at_any_moment_loses_and_repeats_nothing(tmp_path):
 
 
 def test_a_damaged_part_is_made_again(table, tmp_path):
-    embed_dataset(table, tmp_path / "out", Letters())
+    embed_parts(table, tmp_path / "out", Letters())
     part = tmp_path / "out" / PARTS / "part-000002.parquet"
     part.write_bytes(part.read_bytes()[:100])
-    assert embed_dataset(table, tmp_path / "out", Letters()).done == 1
+    assert embed_parts(table, tmp_path / "out", Letters()).done == 1
     assert content(tmp_path / "out")[:2] == expected()
 
 
 def test_what_was_made_otherwise_is_not_mixed(table, tmp_path):
     out = tmp_path / "out"
-    embed_dataset(table, out, Letters())
+    embed_parts(table, out, Letters())
     other = Letters()
     other.fingerprint = "others"
     with pytest.raises(InterruptedRunError, match="the encoder changed"):
-        embed_dataset(table, out, other)
+        embed_parts(table, out, other)
     with pytest.raises(InterruptedRunError, match="how the source is read"):
-        embed_dataset(table, out, Letters(), reading=Reading(ids="year"))
+        embed_parts(table, out, Letters(), reading=Reading(ids="year"))
     pq.write_table(pq.read_table(table).slice(0, 20), table)
     with pytest.raises(InterruptedRunError, match="the files"):
-        embed_dataset(table, out, Letters())
-    assert embed_dataset(table, out, Letters(), resume=False).rows == 20
+        embed_parts(table, out, Letters())
+    assert embed_parts(table, out, Letters(), resume=False).rows == 20
     assert len(read_embedded(out)) == 20
 
 
@@ -224,7 +227,7 @@ def test_two_processes_do_not_work_in_one_folder(table, tmp_path):
 
     (tmp_path / "out").mkdir()
     with sole_driver(tmp_path / "out"), pytest.raises(InputError, match="another process"):
-        embed_dataset(table, tmp_path / "out", Letters())
+        embed_parts(table, tmp_path / "out", Letters())
 
 
 @pytest.mark.parametrize(
@@ -240,19 +243,19 @@ def test_two_processes_do_not_work_in_one_folder(table, tmp_path):
 )
 def test_answers_of_encoders_are_checked(table, tmp_path, answer, message):
     with pytest.raises(InputError, match=message):
-        embed_dataset(table, tmp_path / "out", Wrong(answer))
+        embed_parts(table, tmp_path / "out", Wrong(answer))
 
 
 def test_half_precision_is_kept_in_the_parts(table, tmp_path):
     half = Wrong(lambda out: {"id": out["id"], "embedding": out["embedding"].astype(np.float16)})
-    assert embed_dataset(table, tmp_path / "out", half).dtype == "float16"
+    assert embed_parts(table, tmp_path / "out", half).dtype == "float16"
     assert content(tmp_path / "out")[:2] == expected()
 
 
 def test_an_id_that_comes_twice_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("id,text\n1,a\n2,b\n1,c\n")
     with pytest.raises(InputError, match="'1' in more than one row"):
-        embed_dataset(tmp_path / "t.csv", tmp_path / "out", Letters(), reading=Reading(rows_per_unit=1))
+        embed_parts(tmp_path / "t.csv", tmp_path / "out", Letters(), reading=Reading(rows_per_unit=1))
 
 
 def test_what_can_not_be_read_is_refused(table, tmp_path):
@@ -266,10 +269,8 @@ def test_what_can_not_be_read_is_refused(table, tmp_path):
         (table, Reading(rows_per_unit=0), "rows_per_unit"),
     ]:
         with pytest.raises(InputError) as caught:
-            embed_dataset(source, tmp_path / "out", Letters(), reading=reading)
+            embed_parts(source, tmp_path / "out", Letters(), reading=reading)
         assert caught.value.argument == argument
-    with pytest.raises(InputError, match="engine"):
-        embed_dataset(table, tmp_path / "out", Letters(), engine="spark")
 
 
 @pytest.mark.parametrize("engine", ["ray", "dask"])
@@ -279,7 +280,7 @@ def test_an_engine_that_is_not_installed_names_the_pip_line(table, tmp_path, mon
 
     monkeypatch.setattr(engines, "require", missing)
     with pytest.raises(MissingExtraError, match=rf"pip install 'spaceform\[{engine}\]'"):
-        embed_dataset(table, tmp_path / "out", Letters(), engine=engine)
+        embed_parts(table, tmp_path / "out", Letters(), scale=Scale(engine=engine))
 
 
 @pytest.mark.slow
@@ -288,8 +289,8 @@ def test_an_engine_that_is_not_installed_names_the_pip_line(table, tmp_path, mon
 def test_clusters_give_what_this_process_gives_and_dask_replaces_a_killed_worker(table, tmp_path, engine, module, kill):
     pytest.importorskip(module)
     encoder = Once(tmp_path / "flag", TEXTS[35], kill=True) if kill else Letters()
-    result = embed_dataset(table, tmp_path / engine, encoder, engine=engine, workers=2)
-    embed_dataset(table, tmp_path / "local", encoder)
+    result = embed_parts(table, tmp_path / engine, encoder, scale=Scale(engine=engine, workers=2))
+    embed_parts(table, tmp_path / "local", encoder)
     assert (tmp_path / "flag").exists() == kill
     assert result.rows == 60
     assert content(tmp_path / engine) == content(tmp_path / "local")

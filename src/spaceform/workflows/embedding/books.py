@@ -1,12 +1,11 @@
-"""Embed a data set: plan its units, leave out those that are done, run the rest, and close the books."""
+"""The books of a job: what its folder says is done, what is left, and what it all came to."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,20 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spaceform.checks import check_choice, check_integer
 from spaceform.data.layouts.columns import ID
 from spaceform.data.layouts.embedded import FORMAT, PARTS, RECORD, VERSION, part_file, read_manifest
 from spaceform.errors import InputError, InterruptedRunError
-from spaceform.types import PathLike, Progress, no_progress
-from spaceform.workflows.embedding.driving import sole_driver
-from spaceform.workflows.embedding.encoder import BatchEncoder, NamedEncoder
-from spaceform.workflows.embedding.engines import ENGINES
-from spaceform.workflows.embedding.job import Job, Reading, Report
-from spaceform.workflows.embedding.planning import plan
+from spaceform.files import remove_partial, write_whole
+from spaceform.workflows.embedding.job import Job, Report
 from spaceform.workflows.embedding.rows import Quarantined
 from spaceform.workflows.embedding.worker import QUARANTINE, read_note, write_lines
-from spaceform.workflows.places.folder import writable_folder
-from spaceform.workflows.places.whole import remove_partial, write_whole
 
 _MAGNITUDES = {"source": "the files", "encoder": "the encoder", "reading": "how the source is read"}
 
@@ -57,74 +49,7 @@ class EmbedResult:
         return asdict(self)
 
 
-def embed_dataset(
-    source: PathLike,
-    out: PathLike,
-    encoder: BatchEncoder | str,
-    *,
-    engine: str = "local",
-    workers: int = 1,
-    address: str | None = None,
-    batch_size: int = 64,
-    resume: bool = True,
-    reading: Reading | None = None,
-    progress: Progress = no_progress,
-) -> EmbedResult:
-    """Embed every row of ``source`` exactly once, into one Parquet file per row group below ``out``.
-
-    Parameters: ``source``, a file, a folder or a glob pattern of Parquet, CSV, TSV, JSONL or TXT files, or of
-    pictures, read as ``reading`` says; ``encoder``, a :class:`BatchEncoder` or a name of
-    :func:`~spaceform.workflows.encoders.named_encoder`; ``engine``, ``local`` (this process, or ``workers`` processes),
-    ``ray`` or ``dask`` (on this machine, or the cluster at ``address``, which must see both folders); ``batch_size``
-    rows per call of the encoder; ``resume`` goes on where an earlier run stood, False begins anew.
-
-    A unit's part is written under another name, flushed and renamed, so that a run killed at any moment loses the
-    units in work and no other, and a repeated one does those alone. Rows without a text, with NaN, or unreadable go to
-    ``quarantine.jsonl`` with the reason. Killed workers are replaced. The order of the parts' rows means nothing:
-    :func:`~spaceform.data.layouts.embedded.read_embedded` orders by id.
-
-    Raises ``InterruptedRunError`` when files, encoder or reading differ from those of the parts that are there, and
-    when workers die again and again; ``InputError`` for what can't be read, an encoder that fails (finished units
-    stay) and an id that comes twice; ``MissingExtraError`` without the engine. O(bytes) beside the encoder.
-    """
-    begun = time.monotonic()
-    check_choice(engine, "engine", list(ENGINES))
-    check_integer(workers, "workers", low=1)
-    check_integer(batch_size, "batch_size", low=1)
-    reading = reading or Reading()
-    check_integer(reading.rows_per_unit, "rows_per_unit", low=1)
-    made = NamedEncoder(encoder) if isinstance(encoder, str) else encoder
-    size = getattr(made, "picture_size", None)
-    reading = replace(reading, size=size or check_integer(reading.size, "size", low=1, high=4096))
-    planned = plan(source, reading, progress)
-    folder = Path(out)
-    job = Job(
-        out=str(folder.absolute()), plan=planned, reading=reading, batch_size=batch_size, encoder=made,
-        encoder_fingerprint=str(made.fingerprint),
-    )  # fmt: skip
-    with writable_folder(folder), sole_driver(folder):
-        books = _Books(folder, job, str(source))
-        reports = books.open(resume=resume)
-        left = [unit for unit in planned.units if unit.number not in reports]
-        total = sum(unit.rows for unit in planned.units)
-        done = total - sum(unit.rows for unit in left)
-        progress("embedding", done, total)
-        rows_of = {unit.number: unit.rows for unit in left}
-        if left:
-            for report in ENGINES[engine](job, left, workers=workers, address=address):
-                books.enter(report)
-                done += rows_of[report.number]
-                speed = (done - total + sum(rows_of.values())) / max(time.monotonic() - begun, 1e-9)
-                progress("embedding", done, total, {"rows/s": round(speed, 1)})
-        entries = books.close()
-    return EmbedResult(
-        path=str(folder), rows=entries["rows"], quarantined=entries["quarantined"], dim=entries["dim"],
-        dtype=entries["dtype"], units=len(planned.units), done=len(left), engine=engine, workers=workers,
-        left_out=tuple(planned.left_out), seconds=round(time.monotonic() - begun, 1),
-    )  # fmt: skip
-
-
-class _Books:
+class Books:
     """The manifest of a folder, and what its parts say of themselves."""
 
     def __init__(self, folder: Path, job: Job, source: str) -> None:
