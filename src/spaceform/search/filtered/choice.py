@@ -116,7 +116,8 @@ def _plan(
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
     best = min(possible, key=lambda name: possible[name], default="")
-    if "I" in allowed and (not best or costs.least("I", exact=exact) < _SURELY * possible[best]):
+    # to look at the cells takes time of its own: only where the answer may be in few of them
+    if "I" in allowed and (not best or costs.least("I", m / 2, exact=exact) < _SURELY * possible[best]):
         at, seconds = costs.curve("I", exact=exact)
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)

@@ -26,6 +26,8 @@ MANY = 16
 GAMMAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of a cell's radius that are tried when the cell plan is calibrated; 1 is a bound."""
 
+_ROUNDS = 5
+
 Run = Callable[[str, Sequence[Words], float], None]
 """Answers the held-out queries by a plan, each among matches of its own, at a recall."""
 
@@ -65,9 +67,10 @@ class Costs:
         share = (matches - at[after - 1]) / (at[after] - at[after - 1])
         return seconds[after - 1] + share * (seconds[after] - seconds[after - 1])
 
-    def least(self, plan: str, *, exact: bool) -> float:
-        """Return the seconds of the cheapest query that was measured."""
-        return min(self._measured(plan, exact)[1])
+    def least(self, plan: str, matches: float, *, exact: bool) -> float:
+        """Return the fewest seconds that a query among ``matches`` or more may take."""
+        at, seconds = self._measured(plan, exact)
+        return min([self.predict(plan, matches, exact=exact), *seconds[bisect_right(at, matches) :]])
 
     def curve(self, plan: str, *, exact: bool) -> tuple[FloatArray, FloatArray]:
         """Return the measured seconds by matches, ascending; infinite for a plan that was not measured."""
@@ -111,21 +114,20 @@ def measure(
     differ between the ``queries``: rows that the query before has looked at would be in the cache.
     """
     words = [[bitmaps.pack(drawn.random(n) < share) for _ in range(queries)] for share in SHARES]
-    seconds: dict[str, list[float]] = {}
-    for plan in plans:
-        for ending, recall in modes.items():
-            run(plan, words[-1], recall)  # compile, and fetch pages
-            seconds[plan + ending] = [_best(run, plan, some, recall) for some in words]
+    asked = {plan + ending: (plan, recall) for plan in plans for ending, recall in modes.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in asked}
+    for plan, recall in asked.values():
+        run(plan, words[-1], recall)  # compile, and fetch pages
+    for some in words:
+        times: dict[str, list[float]] = {name: [] for name in asked}
+        for _ in range(_ROUNDS):  # in turns: what slows the machine for a moment slows all plans
+            for name, (plan, recall) in asked.items():
+                begun = thread_time()
+                run(plan, some, recall)
+                times[name].append(thread_time() - begun)
+        for name, taken in times.items():
+            seconds[name].append(min(taken))
     return seconds
-
-
-def _best(run: Run, plan: str, words: Sequence[Words], recall: float) -> float:
-    times = []
-    for _ in range(5):
-        begun = thread_time()
-        run(plan, words, recall)
-        times.append(thread_time() - begun)
-    return min(times)
 
 
 def recall_of(found: IntArray, truth: IntArray) -> float:

@@ -148,7 +148,7 @@ def _child(bed: str, method: type[Method], terms: Terms, path: Path) -> dict[str
 
 def _key(bed: Bed, method: type[Method], terms: Terms) -> str:
     """Return what the figures depend on, as 12 hexadecimal digits."""
-    version = _code() if not method.package else _version(method.package)
+    version = _version(method.package) if method.package else _code(reference=method.reference)
     asked = [_digest(bed, questions) for questions in (bed.tune, *bed.seeds)]
     parts: list[Any] = [
         _RECIPE, asked, method.name, list(method.grid), version, list(terms.threads), os.cpu_count(),
@@ -163,10 +163,13 @@ def _version(package: str) -> str:
     return package
 
 
-def _code() -> str:
+def _code(*, reference: bool) -> str:
+    """Return a digest of our code of search; methods of papers do without the filtered index but for its scans."""
+    home = Path(spaceform.search.__path__[0])
     digest = hashlib.sha256()
-    for path in sorted(Path(spaceform.search.__path__[0]).rglob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted(home.rglob("*.py")):
+        if not reference or path.parent != home / "filtered":
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
