@@ -36,11 +36,12 @@ _TAIL, _TAIL_SHARE = 4_096, 0.25
 
 
 class FilteredIndex:
-    """Nearest rows among those that pass a filter: exactly min(k, matches) of them, by the cheapest of four plans.
+    """Nearest rows among those that pass a filter: exactly min(k, matches) of them, by the cheapest of five plans.
 
     The passing rows are counted, never estimated (posting lists and bitmaps). Rows lie cell by cell (k-means) in
     float32, 8-bit and 1-bit codes. Plan S screens all matches by 8 bits, B by 1 bit first, I opens cells from the
-    most promising on, P does so in a list that `prepare` laid out for one filter. Times measured at the fit choose.
+    most promising on, P does so in a list that `prepare` laid out for one filter, M multiplies many queries with all
+    matches. Times measured at the fit choose.
     After Iff et al., arXiv 2507.21989, whose comparison found no fixed plan to win everywhere.
 
     Parameters: ``metric`` "cosine", "euclidean" or "ip". ``recall`` in (0, 1]: mean share of the true neighbours to
@@ -50,7 +51,7 @@ class FilteredIndex:
     filters keep their matches (n / 8 bytes each). ``random_state`` draws cells and rotation.
 
     Raises ``InputError`` for NaN, zero vectors under cosine, k < 1, filters that do not fit, ids given twice.
-    Cost: fit O(n d sqrt(n)); query O(n / 64 + screened rows d); memory n (5 d + d / 8) bytes and the attributes.
+    Cost: fit O(n d sqrt(n)); query O(n / 64 + screened rows d); memory n (5 d + d / 8 + 16) bytes and more.
     Vectors are kept and compared as float32.
 
     >>> index = FilteredIndex(metric="euclidean").fit([[0.0], [1.0], [2.0]], {"kind": ["a", "b", "a"]})
