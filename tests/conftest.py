@@ -1,7 +1,17 @@
 """What holds for all tests."""
 
+import hashlib
+import os
 import sys
+from pathlib import Path
 from types import ModuleType
+
+# compiled code is kept per file: that of a function which calls into another file would outlive a change of that file
+_ROOT = Path(__file__).resolve().parents[1]
+_SOURCES = b"".join(path.read_bytes() for path in sorted((_ROOT / "src").rglob("*.py")) if b"njit" in path.read_bytes())
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", str(_ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(_SOURCES).hexdigest()[:12]}")
+)
 
 # pytorch-metric-learning, a peer in some tests, imports this module, which replaces the search of faiss for the whole
 # process by one without the arguments that milvus-lite and the benchmark of filtered search call it with
