@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-# compiled code is kept per file: that of a function which calls into another file would outlive a change of that file
+# tests move the user's cache, in which compiled code is kept: it would be compiled again for each of them
 _ROOT = Path(__file__).resolve().parents[1]
-_SOURCES = b"".join(path.read_bytes() for path in sorted((_ROOT / "src").rglob("*.py")) if b"njit" in path.read_bytes())
+_SOURCES = b"".join(
+    path.read_bytes() for path in sorted((_ROOT / "src").rglob("*.py")) if b"@compiled" in path.read_bytes()
+)
 os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(_ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(_SOURCES).hexdigest()[:12]}")
 )

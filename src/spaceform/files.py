@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the lock of a process that is alone with one."""
+"""Files that are there whole or not at all, the lock of a process that is alone with one, and where the cache is."""
 
 from __future__ import annotations
 
@@ -14,8 +14,21 @@ if sys.platform == "win32":  # pragma: no cover
 else:
     import fcntl
 
+CACHE_VARIABLE = "SPACEFORM_CACHE"
+"""Environment variable that moves the cache."""
+
 PARTIAL = ".partial-"
 """What the name of a file has while it is being written."""
+
+
+def cache_root() -> Path:
+    """Return the cache folder: ``$SPACEFORM_CACHE``, or the user's cache directory of this platform. Not created."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("spaceform", appauthor=False))
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -9,6 +9,7 @@ from architecture.modules import Import, Module, find_cycle, internal_imports
 LAYERS = (
     ("errors", "types"),
     ("checks", "files", "rng", "bm25"),
+    ("compiled",),
     ("papers",),
     ("geometry",),
     ("ops",),

@@ -7,12 +7,12 @@ Every pass is O(n); those over batches keep the ``r`` rows of a batch in the inn
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from spaceform.compiled import compiled
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def depth_first(parent: IntArray) -> IntArray:
     """Return the nodes in depth-first order, roots and siblings ascending; fewer than n when a cycle hides some."""
     n = len(parent)
@@ -43,7 +43,7 @@ def depth_first(parent: IntArray) -> IntArray:
     return order[:done]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def depths(parent: IntArray, length: FloatArray) -> FloatArray:
     """Return the distance of each node from the root."""
     depth = np.zeros(len(parent))
@@ -52,7 +52,7 @@ def depths(parent: IntArray, length: FloatArray) -> FloatArray:
     return depth
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def pair_distances(parent: IntArray, length: FloatArray, a: IntArray, b: IntArray) -> FloatArray:
     """Return the distance of ``a[i]`` and ``b[i]``; O(edges on the path): the later node is never an ancestor."""
     result = np.zeros(len(a))
@@ -69,7 +69,7 @@ def pair_distances(parent: IntArray, length: FloatArray, a: IntArray, b: IntArra
     return result
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def source_distances(parent: IntArray, length: FloatArray, sources: IntArray, out: FloatArray) -> None:
     """Fill ``out (k, n)`` with the distances from each source to every node."""
     n = len(parent)
@@ -86,7 +86,7 @@ def source_distances(parent: IntArray, length: FloatArray, sources: IntArray, ou
                 row[v] = row[parent[v]] + length[v]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def spanned(parent: IntArray, kept: BoolArray) -> BoolArray:
     """Return which nodes lie on a path between two kept ones (a kept node lies on the path to itself)."""
     n = len(parent)
@@ -106,7 +106,7 @@ def spanned(parent: IntArray, kept: BoolArray) -> BoolArray:
     return inside
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def nearest_distances(parent: IntArray, length: FloatArray, kept: BoolArray) -> FloatArray:
     """Return the distance of every node from the nearest kept one (infinite without any)."""
     n = len(parent)
@@ -118,7 +118,7 @@ def nearest_distances(parent: IntArray, length: FloatArray, kept: BoolArray) -> 
     return near
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def variance_passes(
     parent: IntArray, length: FloatArray, weight: FloatArray, moment: FloatArray, variance: FloatArray
 ) -> None:
@@ -144,7 +144,7 @@ def variance_passes(
             moment[v, j] = moment[p, j] + e * (total - 2 * weight[v, j])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def least(
     variance: FloatArray, label: IntArray, tolerance: float, best_label: IntArray, best_value: FloatArray
 ) -> None:
@@ -167,7 +167,7 @@ def least(
                     best_label[j] = label[v]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def gather(variance: FloatArray, nodes: IntArray, out: FloatArray) -> None:
     """Fill ``out (r, m)`` with the rows ``nodes (m,)`` of ``variance (n, r)``, transposed; negative ones become 0."""
     for y in range(len(nodes)):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 
+from spaceform.compiled import compiled
 from spaceform.ops.mining_tensors import AllTriplets, HingeWeights, Mined, column_bits
 from spaceform.ops.triplets import Batch, Mining
 
@@ -100,7 +100,7 @@ def _sorted_keys(matrix: np.ndarray, starts: np.ndarray, stops: np.ndarray, bits
     return keys
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pack(integers: np.ndarray, starts: np.ndarray, stops: np.ndarray, bits: int, keys: np.ndarray) -> None:
     rows, width = integers.shape
     for row in range(rows):
@@ -110,7 +110,7 @@ def _pack(integers: np.ndarray, starts: np.ndarray, stops: np.ndarray, bits: int
             keys[row, column] |= SAME
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _advance(keys: np.ndarray, place: int, stop: int, limit: int) -> int:
     """Return the first place from ``place`` on whose key is not below ``limit``: strides that double, then halving."""
     stride, high = 1, place
@@ -128,7 +128,7 @@ def _advance(keys: np.ndarray, place: int, stop: int, limit: int) -> int:
     return place
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count_below(keys, stretch, limits, bits, beyond, counts):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``counts`` with how many negatives of an anchor are below the limits of its positives.
 
@@ -145,7 +145,7 @@ def _count_below(keys, stretch, limits, bits, beyond, counts):  # type: ignore[n
         counts[i] = place
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _search(block, labels, margin, rule, draws, out, scratch):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``out`` with anchors, positives and negatives; return how many, the candidates and the sums of distances."""
     matrix, keys, bits = block
@@ -188,7 +188,7 @@ def _search(block, labels, margin, rule, draws, out, scratch):  # type: ignore[n
     return count, candidates, pair_sum, same_sum
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _slope(distance: float, squared: bool) -> float:
     """Derivative of a distance by the squared distance; 0 at a plain distance of 0, where it has none."""
     if squared:
@@ -196,7 +196,7 @@ def _slope(distance: float, squared: bool) -> float:
     return 0.5 / distance if distance > 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _weigh(matrix, triplets, keep, margin, squared, weights):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``weights``; return the sum of the hinge, the active and the counted triplets."""
     anchors, positives, negatives = triplets
@@ -216,7 +216,7 @@ def _weigh(matrix, triplets, keep, margin, squared, weights):  # type: ignore[no
     return value, active, counted
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _sum_rows(block, labels, margin, squared, weights, scratch):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``weights``; return the sum, the active and all triplets, and the sums of distances."""
     matrix, keys, bits = block

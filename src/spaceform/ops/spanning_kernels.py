@@ -7,15 +7,15 @@ block sizes, the thread count or the rounding of the matrix products that only p
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from spaceform.compiled import compiled
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 CHUNK = 64
 """Entries of a product tile tested at once: one short vector loop decides whether any deserves a closer look."""
 
 
-@njit(cache=True, nogil=True, inline="never", fastmath={"reassoc", "contract"})
+@compiled(inline="never", fastmath={"reassoc", "contract"})
 def squared_gap(X: FloatArray, i: int, j: int) -> float:
     """Squared distance of rows ``i`` and ``j`` by direct differences in float64: exactly 0 for equal rows.
 
@@ -28,7 +28,7 @@ def squared_gap(X: FloatArray, i: int, j: int) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def precedes(w: float, i: int, j: int, other_w: float, other_lo: int, other_hi: int) -> bool:
     """Whether the edge ``i-j`` of weight ``w`` comes before the other edge, whose ends are sorted."""
     if w != other_w:
@@ -37,7 +37,7 @@ def precedes(w: float, i: int, j: int, other_w: float, other_lo: int, other_hi: 
     return lo < other_lo or (lo == other_lo and hi < other_hi)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def prim(values: FloatArray, *, dense: bool) -> tuple[IntArray, IntArray, FloatArray]:
     """Prim's algorithm on a symmetric matrix of weights (``dense``) or on rows, whose squared distances it takes.
 
@@ -63,7 +63,7 @@ def prim(values: FloatArray, *, dense: bool) -> tuple[IntArray, IntArray, FloatA
     return heads, tails, weights
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _insert(keys: FloatArray, neighbors: IntArray, row: int, key: float, column: int) -> None:
     """Put ``column`` into the ascending list of ``row``, dropping the last entry."""
     place = keys.shape[1] - 1
@@ -73,7 +73,7 @@ def _insert(keys: FloatArray, neighbors: IntArray, row: int, key: float, column:
     keys[row, place], neighbors[row, place] = key, column
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def offer_tile(
     products: FloatArray, rows: int, columns: int, squares: FloatArray, keys: FloatArray, neighbors: IntArray
 ) -> None:
@@ -106,7 +106,7 @@ def offer_tile(
                     limits[b] = keys[columns + b, last]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def exact_lists(X: FloatArray, neighbors: IntArray) -> FloatArray:
     """Sort each candidate list in place by exact squared distance, then row; return the distances."""
     n, k = neighbors.shape
@@ -123,7 +123,7 @@ def exact_lists(X: FloatArray, neighbors: IntArray) -> FloatArray:
     return exact
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def find(parents: IntArray, i: int) -> int:
     """Root of ``i``, halving the path on the way."""
     while parents[i] != i:
@@ -132,7 +132,7 @@ def find(parents: IntArray, i: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def contract(
     neighbors: IntArray, exact: FloatArray, bounds: FloatArray
 ) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
@@ -171,7 +171,7 @@ def contract(
     return heads[:edges], tails[:edges], weights[:edges], parents
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def relax_tile(
     products: FloatArray,
     inside: IntArray,
@@ -215,7 +215,7 @@ def relax_tile(
                 limits[b] = best[owners[b]]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def nearest_component(best: FloatArray, ends: IntArray, joined: BoolArray) -> int:
     """The component outside the tree whose best edge comes first."""
     chosen = -1

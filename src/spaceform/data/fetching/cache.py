@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import zipfile
@@ -16,22 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.errors import DataUnavailableError
-from spaceform.files import wait_for_lock
-
-#: Environment variable that moves the cache.
-CACHE_VARIABLE = "SPACEFORM_CACHE"
+from spaceform.files import CACHE_VARIABLE, cache_root, wait_for_lock
 
 Arrays = dict[str, NDArray]
-
-
-def cache_root() -> Path:
-    """Return the cache folder: ``$SPACEFORM_CACHE``, or the user's cache directory of this platform. Not created."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("spaceform", appauthor=False))
 
 
 def cache_folder(name: str) -> Path:

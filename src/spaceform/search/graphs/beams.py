@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spaceform.compiled import compiled
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 Beam: TypeAlias = tuple[FloatArray, NDArray[np.int32], BoolArray, IntArray]
@@ -23,7 +23,7 @@ def new_beam(length: int) -> Beam:
     return np.empty(length), np.empty(length, np.int32), np.empty(length, bool), np.zeros(2, np.int64)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=True)
+@compiled(error_model="numpy", fastmath=True)
 def gap(a, i, b, j):  # type: ignore[no-untyped-def]
     """Return the squared distance of ``a[i]`` and ``b[j]``, in float32."""
     total = np.float32(0)
@@ -33,7 +33,7 @@ def gap(a, i, b, j):  # type: ignore[no-untyped-def]
     return np.float64(total)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def fused(a, i, b, j, codes, other, weight):  # type: ignore[no-untyped-def]
     """Return `gap` plus ``weight`` for every column in which ``codes[i]`` and ``other[j]`` differ (-1 fits all)."""
     total = gap(a, i, b, j)
@@ -43,7 +43,7 @@ def fused(a, i, b, j, codes, other, weight):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def offer(beam, node, distance):  # type: ignore[no-untyped-def]
     """Put a node in its place, unless the beam is full of nearer ones; O(log length) and a shift."""
     gaps, nodes, fresh, state = beam
@@ -67,7 +67,7 @@ def offer(beam, node, distance):  # type: ignore[no-untyped-def]
     state[1] = min(state[1], low)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def take(beam):  # type: ignore[no-untyped-def]
     """Return the place of the nearest fresh node, which is fresh no longer; -1 if there is none."""
     _, _, fresh, state = beam

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spaceform.compiled import compiled
 from spaceform.search.graphs.beams import gap, new_beam, offer, take
 from spaceform.search.graphs.pruning import choose, connect
 from spaceform.search.graphs.vamana import Data, Graph, enter, walk
@@ -62,7 +62,7 @@ def search_hnsw(
     return found, scored
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def greedy(rows, upper, node, queries, at, layer):  # type: ignore[no-untyped-def]
     """Return the row of a level from which no link leads nearer to a query, starting at ``node``; and the distances."""
     links, degree, _, place = upper
@@ -79,7 +79,7 @@ def greedy(rows, upper, node, queries, at, layer):  # type: ignore[no-untyped-de
             return node, scored
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _search(data, base, upper, entry, queries, beam, found, scored):  # type: ignore[no-untyped-def]
     rows, level = data[0], upper[2]
     nothing, codes = np.empty((len(queries), 0), np.uint64), np.empty((len(queries), 0), np.int32)
@@ -96,7 +96,7 @@ def _search(data, base, upper, entry, queries, beam, found, scored):  # type: ig
             found[at, spot] = beam[1][spot]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _insert(data, base, upper, sizes, beam):  # type: ignore[no-untyped-def]
     """Link the rows one after the other; return the entry: the first row of the highest level."""
     rows = data[0]
@@ -137,7 +137,7 @@ def _insert(data, base, upper, sizes, beam):  # type: ignore[no-untyped-def]
     return entry
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _walk_layer(rows, whole, place, layer, node, start, beam, visited, stamp, step):  # type: ignore[no-untyped-def]
     """Walk on one level towards a row that is being inserted, along at most ``step`` links of each row."""
     links, degree = whole

@@ -9,12 +9,11 @@ al. 2024, section 5) has another rule, `compress`.
 
 from __future__ import annotations
 
-from numba import njit
-
+from spaceform.compiled import compiled
 from spaceform.search.graphs.beams import fused
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def meets(labels, node, wanted, at):  # type: ignore[no-untyped-def]
     """Return whether a node has one of the labels ``wanted[at]``; true without labels."""
     for w in range(labels.shape[1]):
@@ -23,7 +22,7 @@ def meets(labels, node, wanted, at):  # type: ignore[no-untyped-def]
     return labels.shape[1] == 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _may_cover(labels, node, candidate, link):  # type: ignore[no-untyped-def]
     for w in range(labels.shape[1]):  # noqa: SIM110  the compiler knows no generators
         if labels[node, w] & labels[candidate, w] & ~labels[link, w]:
@@ -31,7 +30,7 @@ def _may_cover(labels, node, candidate, link):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def prune(data, node, pool, alpha, most, out):  # type: ignore[no-untyped-def]
     """Write at most ``most`` of the candidates ``pool = (nodes, gaps, count)`` to ``out`` and return their number.
 
@@ -62,7 +61,7 @@ def prune(data, node, pool, alpha, most, out):  # type: ignore[no-untyped-def]
     return kept
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def compress(graph, node, pool, dense, most, marks, out):  # type: ignore[no-untyped-def]
     """Write the candidates that ACORN keeps on level 0 to ``out``; return how many.
 
@@ -90,7 +89,7 @@ def compress(graph, node, pool, dense, most, marks, out):  # type: ignore[no-unt
     return kept
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def choose(data, graph, node, pool, rule, out):  # type: ignore[no-untyped-def]
     """Choose links by ``rule = (alpha, most, dense, marks)``: `prune` if alpha > 0, else `compress`."""
     alpha, most, dense, marks = rule
@@ -99,7 +98,7 @@ def choose(data, graph, node, pool, rule, out):  # type: ignore[no-untyped-def]
     return compress(graph, node, pool, dense, most, marks, out)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def connect(data, graph, line, node, other, rule, room):  # type: ignore[no-untyped-def]
     """Link ``node``, whose list is ``line`` of the graph, to ``other``; a list that is full is chosen anew.
 
@@ -125,7 +124,7 @@ def connect(data, graph, line, node, other, rule, room):  # type: ignore[no-unty
     degree[line] = kept
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _chosen_anew(data, graph, line, node, other, rule, room):  # type: ignore[no-untyped-def]
     rows, _, codes, weight = data
     nodes, gaps, out = room
@@ -139,7 +138,7 @@ def _chosen_anew(data, graph, line, node, other, rule, room):  # type: ignore[no
     return choose(data, graph, node, (nodes, gaps, count + 1), rule, out)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _inserted(data, graph, line, node, other, rule, room):  # type: ignore[no-untyped-def]
     rows, _, codes, weight = data
     links, degree = graph
@@ -164,7 +163,7 @@ def _inserted(data, graph, line, node, other, rule, room):  # type: ignore[no-un
     return kept
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sort(nodes, gaps, count):  # type: ignore[no-untyped-def]
     """Sort the first ``count`` candidates by gap, ties by node, in place: by insertion, for they are nearly sorted."""
     for at in range(1, count):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spaceform.compiled import compiled
 from spaceform.search.graphs.beams import fused, new_beam, offer, take
 from spaceform.search.graphs.pruning import connect, meets, prune, sort
 from spaceform.types import IntArray
@@ -85,7 +85,7 @@ def _trimmed(data: Data, graph: Graph, *, alpha: float, degree: int) -> Graph:
     return Graph(np.ascontiguousarray(graph.links[:, :width]), graph.degree)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def prune_all(data, graph, alpha, most):  # type: ignore[no-untyped-def]
     """Prune, in place, every list that is longer than ``most``."""
     rows, _, codes, weight = data
@@ -104,7 +104,7 @@ def prune_all(data, graph, alpha, most):  # type: ignore[no-untyped-def]
                 links[node, at] = out[at]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def walk(data, graph, asked, beam, visited, stamp):  # type: ignore[no-untyped-def]
     """Walk from what is in the beam to the rows nearest to a query; return the number of distances computed.
 
@@ -130,7 +130,7 @@ def walk(data, graph, asked, beam, visited, stamp):  # type: ignore[no-untyped-d
                 offer(beam, other, fused(rows, other, queries, at, codes, asked_codes, weight))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def enter(data, asked, start, beam, visited, stamp):  # type: ignore[no-untyped-def]
     """Put a start row in the beam, if it may be entered and was not seen; return the number of distances."""
     rows, labels, codes, weight = data
@@ -142,7 +142,7 @@ def enter(data, asked, start, beam, visited, stamp):  # type: ignore[no-untyped-
     return 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _link(data, graph, order, starts, draws, length, alpha, most):  # type: ignore[no-untyped-def]
     rows, labels, codes, _ = data
     links, degree = graph
@@ -206,7 +206,7 @@ def search(
     return found, scored
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _search(data, graph, asked, starts, beam, found, scored):  # type: ignore[no-untyped-def]
     queries, words, codes = asked
     visited = np.zeros(len(data[0]), np.int32)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spaceform.checks import check_integer, check_real
+from spaceform.compiled import compiled
 from spaceform.search.graphs.beams import gap, new_beam, offer, take
 from spaceform.search.graphs.hnsw import build_hnsw
 from spaceform.search.graphs.vamana import Data
@@ -77,7 +77,7 @@ class AcornIndex(AbstractReference):
         return found, scored
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _search(rows, base, upper, sizes, mask, queries, beam, outputs):  # type: ignore[no-untyped-def]
     links, degree, level, place = upper
     found, scored = outputs
@@ -116,7 +116,7 @@ def _search(rows, base, upper, sizes, mask, queries, beam, outputs):  # type: ig
             found[at, spot] = nodes[spot]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _look(rows, graph, node, sought, asked, beam, visited, stamp):  # type: ignore[no-untyped-def]
     """Offer the passing neighbours of a node, one link away or two, until enough passed; return the distances."""
     links, degree = graph

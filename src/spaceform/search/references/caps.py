@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spaceform.checks import check_integer
+from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.cells import assign, k_means
 from spaceform.search.graphs.beams import gap, new_beam, offer
 from spaceform.search.references.contract import AbstractReference, Asked
@@ -97,7 +97,7 @@ def _most_frequent(codes: NDArray[np.int32]) -> tuple[int, int]:
     return best[1], best[2]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _search(layout, queries, nearest, wanted, budget, beam, found, scored):  # type: ignore[no-untyped-def]
     rows, codes, starts, key = layout
     for at in range(len(queries)):

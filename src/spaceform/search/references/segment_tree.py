@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 from numpy.typing import NDArray
 
 from spaceform.checks import check_integer
+from spaceform.compiled import compiled
 from spaceform.errors import InputError
 from spaceform.search.attributes import Kind, Schema, readable
 from spaceform.search.filters import Between, Comparison, Constant
@@ -110,7 +110,7 @@ def _numeric(schema: Schema, column: str | None) -> str:
     return column
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _bounds(n, level, row):  # type: ignore[no-untyped-def]
     """Return the segment of a level that holds a row; segments of a level are halves of those above."""
     low, high = 0, n
@@ -123,7 +123,7 @@ def _bounds(n, level, row):  # type: ignore[no-untyped-def]
     return low, high
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _grow(data, tree, beam):  # type: ignore[no-untyped-def]
     """Fill the lists from the leaves, where all rows of a segment are candidates, up to the whole."""
     rows = data[0]
@@ -170,7 +170,7 @@ def _grow(data, tree, beam):  # type: ignore[no-untyped-def]
                 links[level, row, at] = out[at]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _search(rows, tree, queries, limits, beam, found, scored):  # type: ignore[no-untyped-def]
     links, degree = tree
     levels, n, most = links.shape

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spaceform.checks import check_integer, check_real
+from spaceform.compiled import compiled
 from spaceform.errors import InputError
 from spaceform.search.graphs.vamana import Data, Graph, build_vamana, complete, medoid, search
 from spaceform.search.references.contract import AbstractReference, Asked
@@ -142,7 +142,7 @@ def _children(sets: NDArray[np.uint64]) -> list[IntArray]:
     return [np.array(sorted(some), np.int64) for some in found]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _within(sets, a, b):  # type: ignore[no-untyped-def]
     for w in range(sets.shape[1]):  # noqa: SIM110  the compiler knows no generators
         if sets[a, w] & ~sets[b, w]:
@@ -150,7 +150,7 @@ def _within(sets, a, b):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _minimal(sets, sizes):  # type: ignore[no-untyped-def]
     """Return pairs (set, minimal superset) of sets sorted by size."""
     parents, children, own = [], [], np.empty(len(sets), np.int64)

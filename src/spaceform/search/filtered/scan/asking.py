@@ -6,8 +6,8 @@ It computes what `queries` computes in NumPy, whose many small steps cost more t
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.kernels import (
     BITS,
     CELLS,
@@ -32,7 +32,7 @@ NEAR = 16
 _EPS = float(np.finfo(np.float32).eps)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
     """Return how many rows of a set lie in each range ``starts[i]`` to ``starts[i + 1]``; O(n / 64 + ranges)."""
     n = len(starts) - 1
@@ -52,7 +52,7 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
     return counts
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
     """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
     minima, steps, centre, spread = frame
@@ -92,7 +92,7 @@ def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-unty
     return start, size, scale, offset, pad
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _reaches(metric, gamma, query, lengths, radius, reach):  # type: ignore[no-untyped-def]
     """Fill the best score that each cell may hold."""
     d, start, size, pad, products = query
@@ -107,7 +107,7 @@ def _reaches(metric, gamma, query, lengths, radius, reach):  # type: ignore[no-u
             reach[c] = product + rough + gamma * size * radius[c] + pad
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
     """Return the share of rows that match in the `NEAR` cells of largest reach; O(n_cells)."""
     best = np.full(NEAR, -np.inf)
@@ -127,7 +127,7 @@ def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
     return passing / max(1, rows)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _product(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for j in range(len(a)):
@@ -135,7 +135,7 @@ def _product(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _quarter(asked, middle, signs, turned, planes):  # type: ignore[no-untyped-def]
     """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
     base, unit = _product(asked, middle), np.uint64(1)
@@ -160,7 +160,7 @@ def _quarter(asked, middle, signs, turned, planes):  # type: ignore[no-untyped-d
     return base, low, step, total, np.sqrt(squares)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
     """Answer queries ``first`` to ``last``: fill scores and ids, best first, from -inf and -1; count rows in ``seen``.
 
@@ -226,7 +226,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
         sort_best(scores[i], ids[i], size[0])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyped-def]
     """Return the plan of a query, and fill the bound of every cell where cells may be opened."""
     plan, other, other_seconds, near, far, density, everything, _, _, at, seconds = wanted

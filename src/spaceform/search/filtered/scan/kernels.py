@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.prefetch import prefetch
 from spaceform.search.filtered.scan.scoring import closeness_of, offer, sort_best
 
@@ -40,7 +41,7 @@ def _ones(x):  # type: ignore[no-untyped-def]  # compiled; the compiler knows th
     return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _dot(codes, entry, weights):  # type: ignore[no-untyped-def]
     """Multiply a row of bytes with 16-bit weights; 32 bits hold the sum."""
     total = np.int32(0)
@@ -67,7 +68,7 @@ def _rough(lines, floats, entry, planes, numbers):  # type: ignore[no-untyped-de
     return bound + (doubt * np.float64(floats[entry, spot + 1]) + pad)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def positions(words, stop):  # type: ignore[no-untyped-def]
     """Return the positions of the bits that are set."""
     unit, total = np.uint64(1), 0
@@ -83,12 +84,12 @@ def positions(words, stop):  # type: ignore[no-untyped-def]
     return places
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _first(reach, a, b):  # type: ignore[no-untyped-def]
     return reach[a] > reach[b] or (reach[a] == reach[b] and a < b)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _settle(heap, reach, top, size):  # type: ignore[no-untyped-def]
     while True:
         best = top
@@ -107,7 +108,7 @@ def _fetch(matrix, entry, size):  # type: ignore[no-untyped-def]
         prefetch(matrix, entry, byte)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def score_all(metric, places, base, exact, norm, best, seen):  # type: ignore[no-untyped-def]
     """Score all of some rows."""
     rows, norms, ids = base
@@ -122,7 +123,7 @@ def score_all(metric, places, base, exact, norm, best, seen):  # type: ignore[no
     seen[1] += len(places)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def scan(metric, places, bounds, base, layout, one, best, seen):  # type: ignore[no-untyped-def]
     """Compare rows by 8 bits, and score those that may be among the best; codes are fetched some rows ahead.
 
@@ -148,7 +149,7 @@ def scan(metric, places, bounds, base, layout, one, best, seen):  # type: ignore
             offer(metric, close, ids[entry], scores, found, size, limit)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def scan_bits(metric, places, base, layout, signs, one, best, seen):  # type: ignore[no-untyped-def]
     """Bound all matches by signs; score the most promising; then compare those whose bounds reach the k-th best."""
     lines, floats, planes, numbers = signs
@@ -173,7 +174,7 @@ def scan_bits(metric, places, base, layout, signs, one, best, seen):  # type: ig
     scan(metric, places[left], bounds[left], base, layout, one, best, seen)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def scan_products(metric, places, products, query, base, level, best, seen):  # type: ignore[no-untyped-def]
     """Do the same with products in float32 of the query and all matches, which err by little: k rows are enough."""
     exact, norm, start, lost, pad = query
@@ -194,7 +195,7 @@ def scan_products(metric, places, products, query, base, level, best, seen):  # 
     score_all(metric, places[bounds >= best[3][0]], base, exact, norm, best, seen)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def scan_cells(metric, words, cells, base, layout, signs, one, best, seen):  # type: ignore[no-untyped-def]
     """Open cells, the most promising first, until none can hold a row that belongs to the answer.
 
@@ -241,7 +242,7 @@ def scan_cells(metric, words, cells, base, layout, signs, one, best, seen):  # t
                 offer(metric, close, ids[row], scores, found, size, limit)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _matches_of(words, start, stop, where, private, entries):  # type: ignore[no-untyped-def]
     """Fill ``entries`` with those from ``start`` to ``stop`` that pass, and return their number."""
     zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)

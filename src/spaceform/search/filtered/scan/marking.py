@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.kernels import _ones
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def count(words):  # type: ignore[no-untyped-def]  # compiled
     """Return the number of rows in a set; O(n / 64)."""
     total = 0
@@ -17,7 +17,7 @@ def count(words):  # type: ignore[no-untyped-def]  # compiled
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def extent(X):  # type: ignore[no-untyped-def]
     """Return the largest size of a coordinate (infinite if one is no number) and the smallest norm; O(n d)."""
     largest, smallest = 0.0, np.inf
@@ -33,7 +33,7 @@ def extent(X):  # type: ignore[no-untyped-def]
     return largest, np.sqrt(smallest)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def mark(rows, n):  # type: ignore[no-untyped-def]  # compiled
     """Return the words of a set of ``n`` rows that holds ``rows``; O(rows + n / 64)."""
     words = np.zeros((n + 63) // 64, np.uint64)
@@ -44,7 +44,7 @@ def mark(rows, n):  # type: ignore[no-untyped-def]  # compiled
     return words
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def keep_between(rows, ranks, low, high):  # type: ignore[no-untyped-def]
     """Return those of ``rows`` with ``low <= rank < high``; O(rows)."""
     kept, n = np.empty(len(rows), np.int32), 0
@@ -55,7 +55,7 @@ def keep_between(rows, ranks, low, high):  # type: ignore[no-untyped-def]
     return kept[:n]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def mark_between(ranks, low, high):  # type: ignore[no-untyped-def]
     """Return the words of the rows with ``low <= rank < high``; O(n), in order of the memory."""
     n = len(ranks)

@@ -10,8 +10,9 @@ the first and the second half in turns, so that all of its reads are in order (P
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from spaceform.compiled import compiled
 
 ROUNDS = 4
 
@@ -44,7 +45,7 @@ def as_matrix(signs: NDArray[np.float32]) -> NDArray[np.float32]:
     return rotated(np.eye(signs.shape[1], dtype=np.float32), signs)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rotate(query, signs, turned):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``turned (D,)`` with one rotated query, to the bit as `rotated` does."""
     wide, d = signs.shape[1], len(query)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from spaceform.compiled import compiled
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@compiled(error_model="numpy")
 def closeness_of(metric, q, q_norm, rows, at, x_norm):  # type: ignore[no-untyped-def]  # compiled
     """Return the closeness of a query in float64 and the row ``at``."""
     a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
@@ -51,7 +53,7 @@ def _worse(scores, ids, a, b):  # type: ignore[no-untyped-def]
     return scores[a] < scores[b] or (scores[a] == scores[b] and ids[a] > ids[b])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sink(scores, ids, top, size):  # type: ignore[no-untyped-def]
     """Restore the heap of the worst after its entry ``top`` has changed."""
     while True:
@@ -66,7 +68,7 @@ def sink(scores, ids, top, size):  # type: ignore[no-untyped-def]
         top = least
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def offer(metric, closeness, row, scores, ids, size, limit):  # type: ignore[no-untyped-def]
     """Put a row among the best; ``limit`` becomes the score that an upper bound must reach from now on."""
     k = len(scores)
@@ -87,7 +89,7 @@ def offer(metric, closeness, row, scores, ids, size, limit):  # type: ignore[no-
         limit[0] = -scores[0] * scores[0] * (1 + 1e-12) if metric == 1 else scores[0]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sort_best(scores, ids, size):  # type: ignore[no-untyped-def]
     """Turn a heap into a list, best first."""
     for end in range(size - 1, 0, -1):  # take the worst from the top, put it last
@@ -96,7 +98,7 @@ def sort_best(scores, ids, size):  # type: ignore[no-untyped-def]
         sink(scores, ids, 0, end)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def norm_of(q):  # type: ignore[no-untyped-def]
     """Return the norm of a vector of float64, its squares added up in eight lanes."""
     lanes = np.zeros(8)

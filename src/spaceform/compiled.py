@@ -1,0 +1,58 @@
+"""Functions that are compiled, and kept: compilation is paid once per machine and version of this code.
+
+Numba keeps what it has compiled beside the file of a function, and compiles anew when that file changes, but not when
+another one changes whose functions are part of it. Here the folder is named by all files that may be part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+from spaceform.files import cache_root
+
+HOMES = ("geometry", "ops", "search")
+"""The parts of this package that compile."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(**options: Any) -> Callable[[_Function], _Function]:
+    """Decorate a function: `numba.njit` without Python's lock, kept in the user's cache folder.
+
+    ``options`` are those of `numba.njit`. Where the folder can't be written to, or ``NUMBA_CACHE_DIR`` names another,
+    numba chooses the place.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        settings: Any = numba.config
+        chosen = settings.CACHE_DIR
+        settings.CACHE_DIR = chosen or folder()
+        try:
+            made: _Function = numba.njit(nogil=True, cache=True, **options)(function)
+        finally:
+            settings.CACHE_DIR = chosen
+        return made
+
+    return decorate
+
+
+@cache
+def folder() -> str:
+    """Return where compiled code of these sources is kept; empty where no folder can be made. O(bytes of sources)."""
+    home = Path(__file__).parent
+    digest = hashlib.sha256()
+    for part in HOMES:
+        for path in sorted((home / part).rglob("*.py")):
+            digest.update(path.relative_to(home).as_posix().encode() + path.read_bytes())
+    place = cache_root() / "compiled" / digest.hexdigest()[:16]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    return str(place)
