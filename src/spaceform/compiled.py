@@ -22,10 +22,12 @@ HOMES = ("geometry", "ops", "search")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def compiled(**options: Any) -> Callable[[_Function], _Function]:
+def compiled(
+    *, error_model: str = "python", fastmath: bool | set[str] = False, inline: str = "never"
+) -> Callable[[_Function], _Function]:
     """Decorate a function: `numba.njit` without Python's lock, kept in the user's cache folder.
 
-    ``options`` are those of `numba.njit`. Where the folder can't be written to, or ``NUMBA_CACHE_DIR`` names another,
+    The parameters are those of `numba.njit`. Where the folder can't be written to, or ``NUMBA_CACHE_DIR`` names another,
     numba chooses the place.
     """
 
@@ -34,7 +36,9 @@ def compiled(**options: Any) -> Callable[[_Function], _Function]:
         chosen = settings.CACHE_DIR
         settings.CACHE_DIR = chosen or folder()
         try:
-            made: _Function = numba.njit(nogil=True, cache=True, **options)(function)
+            made: _Function = numba.njit(
+                nogil=True, cache=True, error_model=error_model, fastmath=fastmath, inline=inline
+            )(function)
         finally:
             settings.CACHE_DIR = chosen
         return made
