@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numba
 
@@ -23,12 +23,15 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(
-    *, error_model: str = "python", fastmath: bool | set[str] = False, inline: str = "never"
+    *,
+    error_model: Literal["python", "numpy"] = "python",
+    fastmath: bool | set[str] = False,
+    inline: Literal["never", "always"] = "never",
 ) -> Callable[[_Function], _Function]:
     """Decorate a function: `numba.njit` without Python's lock, kept in the user's cache folder.
 
-    The parameters are those of `numba.njit`. Where the folder can't be written to, or ``NUMBA_CACHE_DIR`` names another,
-    numba chooses the place.
+    The parameters are those of `numba.njit`. Where the folder can't be written to, or ``NUMBA_CACHE_DIR`` names
+    another, numba chooses the place.
     """
 
     def decorate(function: _Function) -> _Function:
