@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 
@@ -39,12 +39,12 @@ def compiled(
         chosen = settings.CACHE_DIR
         settings.CACHE_DIR = chosen or folder()
         try:
-            made: _Function = numba.njit(
-                nogil=True, cache=True, error_model=error_model, fastmath=fastmath, inline=inline
-            )(function)
+            made: Any = numba.njit(nogil=True, cache=True, error_model=error_model, fastmath=fastmath, inline=inline)(
+                function
+            )
         finally:
             settings.CACHE_DIR = chosen
-        return made
+        return cast("_Function", made)
 
     return decorate
 
