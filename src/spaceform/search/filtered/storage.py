@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from spaceform.errors import InputError, SpaceFormatError
-from spaceform.files import take_lock
+from spaceform.files import flush_folder, take_lock
 from spaceform.search.filtered.calibration import Subject, timed
 from spaceform.search.filtered.journal import (
     DELETE,
@@ -112,7 +112,7 @@ class Store:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         files = _write_segment(folder, segment)
-        _flush(folder)
+        flush_folder(folder)
         lists = [{"filter": filter_, "costs": one.costs.record()} for filter_, one in segment.lists.items()]
         record = {
             "format": FORMAT, "version": VERSION, "generation": generation, "options": dict(options),
@@ -123,9 +123,9 @@ class Store:
             json.dump({**record, "record": _own_hash(record)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        _flush(self.folder)
+        flush_folder(self.folder)
         os.replace(waiting, self.folder / RECORD)  # noqa: PTH105  the moment of truth should be easy to find
-        _flush(self.folder)
+        flush_folder(self.folder)
 
     def put(self, ids: IntArray, rows: np.ndarray, table: pa.Table) -> None:
         """Log rows that were added or replaced."""
@@ -294,13 +294,3 @@ def _log(folder: Path, generation: int) -> Path:
 
 def _own_hash(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

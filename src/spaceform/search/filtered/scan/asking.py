@@ -167,13 +167,14 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     ``wanted`` holds the plan to run, or -1 to choose between cells and ``other`` (-1: run nothing then); the seconds
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
-    asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits and their numbers per
-    cell, ``asked`` queries and their products with the centroids, or for `PRODUCT` with the matches. ``outputs`` are
-    scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for the cells.
-    Where matches are less than half as dense around a query as overall (negative correlation), all cells are counted
-    on: few matches were cheap when they were measured, because there were no others to open cells for.
+    asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits, their numbers per
+    cell, and for `PRODUCT` their positions; ``asked`` are queries and their products with the centroids, or for
+    `PRODUCT` with the matches. ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran,
+    and the seconds predicted for the cells. Where matches are less than half as dense around a query as overall
+    (negative correlation), all cells are counted on: few matches were cheap when they were measured, because there
+    were no others to open cells for.
     """
-    words, counts = matches
+    words, counts, places = matches
     queries, products = asked
     scores, ids, seen, told = outputs
     plan, other, share, bit_share = wanted[0], wanted[1], wanted[7], wanted[8]
@@ -186,8 +187,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
     floats = lines.view(np.float32)
     limit, size = np.empty(1), np.empty(1, np.int64)
-    places = np.empty(0, np.int32)
-    if plan in (SCAN, BITS, PRODUCT) or other in (SCAN, BITS):
+    if plan in (SCAN, BITS) or other in (SCAN, BITS):
         places = positions(words, starts[-1])
     for i in range(first, last):
         scores[i], ids[i], seen[i], told[i, 1] = -np.inf, -1, 0, np.inf

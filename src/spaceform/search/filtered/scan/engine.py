@@ -28,6 +28,7 @@ NONE = -1
 
 _ONE_CELL = np.ones(1, np.int64)
 _NOTHING = np.zeros(1)
+_NO_PLACES = np.empty(0, np.int32)
 _CODES = {metric: code for code, metric in enumerate(METRICS)}
 
 
@@ -75,8 +76,8 @@ class Engine:
         O(q (D log D + screened rows d)), and O(q d n_cells) for plans that use cells.
         """
         q, d = queries.shape
-        plan, compiled = wanted.plan, self.compiled
-        products, counts = np.empty((q, 0), np.float32), _ONE_CELL
+        plan = wanted.plan
+        products, counts, places = np.empty((q, 0), np.float32), _ONE_CELL, _NO_PLACES
         if plan == kernels.PRODUCT:
             places = positions(words, len(base.ids))
             products = products_with(places, queries, base=base, layout=layout, metric=self.metric)
@@ -86,9 +87,9 @@ class Engine:
             counts = np.ones(layout.n_cells, np.int64) if alone else cell_counts(words, layout.starts)
         found = Found(np.empty((q, k)), np.empty((q, k), np.int64), np.empty((q, 2), np.int64))
         told = np.empty((q, 2))
-        run = ask if compiled else reference.ask
+        run = ask if self.compiled else reference.ask
         numbers = (*wanted[:7], share_of(recall, d), share_of(recall, layout.signs.shape[1]), *wanted[7:])
-        shared = _CODES[self.metric], numbers, (words, counts), tuple(base), tuple(layout), (queries, products)
+        shared = _CODES[self.metric], numbers, (words, counts, places), tuple(base), tuple(layout), (queries, products)
         outputs = (*found, told)
         if self.threads == 1 or q == 1:
             run(*shared, 0, q, outputs)

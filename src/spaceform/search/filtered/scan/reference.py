@@ -43,7 +43,7 @@ class _Best:
 
 def ask(*arguments: Any) -> None:
     """Do what `asking.ask` does, given what it is given, in its order."""
-    metric, wanted, (words, counts), base, layout, (queries, products), first, last, outputs = arguments
+    metric, wanted, (words, counts, _), base, layout, (queries, products), first, last, outputs = arguments
     base, layout = Base(*base), Layout(*layout)
     scores, ids, seen, told = outputs
     bit_share = wanted[8]

@@ -23,7 +23,7 @@ import numpy as np
 import spaceform.search
 from spaceform.data.fetching.cache import cache_folder
 from spaceform.errors import InputError
-from spaceform.files import write_whole
+from spaceform.files import write_text_whole, write_whole
 from spaceform.types import IntArray, Progress, no_progress
 from spaceform.workflows.benching.searching.beds import BEDS, FOLDERS, OTHERS, Bed, Questions, make
 from spaceform.workflows.benching.searching.masks import Masks
@@ -119,8 +119,7 @@ def run_one(bed_name: str, method: str, terms: Terms, path: str) -> None:
 
 
 def _write(path: Path, figures: Mapping[str, Any]) -> None:
-    text = json.dumps(figures, indent=1, sort_keys=True)
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_text_whole(path, json.dumps(figures, indent=1, sort_keys=True))
 
 
 def _child(bed: str, method: type[Method], terms: Terms, path: Path) -> dict[str, Any]:
