@@ -1,6 +1,7 @@
 """The serve verb: it says where it is, answers, and ends when it is interrupted."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,9 @@ def folder(tmp_path):
 
 def test_serves_until_it_is_interrupted(folder):
     command = [sys.executable, "-m", "spaceform", "serve", folder, "--port", "0", "--token", "auto"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=buffered, **pipes) as process:
         line = process.stdout.readline()
         assert line.startswith("4 rows at http://127.0.0.1:")
         address, _, token = line.split(" at ")[1].split()[0].partition("?token=")

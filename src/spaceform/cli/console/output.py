@@ -22,8 +22,8 @@ WIDE = 100_000
 
 
 def print_line(text: str = "") -> None:
-    """Print one line to stdout, as it is."""
-    print(text)
+    """Print one line to stdout, as it is and at once: whoever reads a pipe may be waiting for it."""
+    print(text, flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
