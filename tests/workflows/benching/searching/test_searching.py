@@ -177,11 +177,52 @@ def test_a_slow_method_is_asked_little_and_one_that_is_good_enough_is_tuned_no_f
     assert slow.calls == 2 * (1 + 12)
     missed = measuring.Asking(asking.queries, asking.where, [np.array([1])] * 27)
     assert len(measuring.tuned(slow, missed)) == 9
-    slow.calls = 0
+
+
+def test_a_slow_method_has_one_pass(bed, few, monkeypatch):
+    for name in ("TUNING", "ENOUGH", "MEASURING", "BATCHES"):
+        monkeypatch.setattr(measuring, name, -1.0)
     monkeypatch.setattr(_Slow, "grid", ({"i": 0},))
-    one = measuring._cell(slow, asking, [asking, asking], threads=(1,))
-    assert one["queries"] == 2 * 6
-    assert slow.calls == 13 + 2 * 7 + 1
+    slow = _Slow()
+    figures = measuring.measure(slow, bed, known(bed), threads=(1,))
+    assert {one["queries"] for one in figures["cells"]} == {2 * 6}
+    tuned, single, batched = 1 + len(bed.tune.queries), 2 * (1 + 6), 1
+    assert slow.calls == len(figures["cells"]) * (tuned + single + batched)
+
+
+class _Disturbed(Brute):
+    """Takes a second whenever something is asked for the first time, as if the machine was busy, then a millisecond."""
+
+    def __init__(self, clock):
+        self.clock, self.seen = clock, set()
+
+    def query(self, Q, k, where, setting):
+        asked = Q.tobytes(), str(where)
+        self.clock[0] += 0.001 if asked in self.seen else 1.0
+        self.seen.add(asked)
+        return super().query(Q, k, where, setting)
+
+
+def test_passes_lie_apart_and_the_fastest_counts(bed, few, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(measuring, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(measuring, "MEASURING", 1e9)
+    monkeypatch.setattr(_Disturbed, "seconds", 1e9)
+    figures = measuring.measure(_Disturbed(clock), bed, known(bed), threads=(1,))
+    assert all(one["p99 ms"] == pytest.approx(1) for one in figures["cells"])
+    assert all(one["queries"] == 54 for one in figures["cells"])
+    assert all(one["batch qps 1"] == pytest.approx(3_000) for one in figures["cells"])
+
+
+class _Planner(Brute):
+    grid = ({"recall": 0.95}, {"recall": 0.95, "plans": "S"}, {"recall": 0.95, "plans": "B"})
+
+
+def test_single_plans_are_measured_beside_their_planner(bed, few):
+    for one in measuring.measure(_Planner(), bed, known(bed), threads=(1,))["cells"]:
+        assert set(one["plans"]) == {"planner", "S", "B"}
+        assert all(plan["recall"] == 1 and plan["qps"] > 0 for plan in one["plans"].values())
+    assert all("plans" not in one for one in measuring.measure(Brute(), bed, known(bed), threads=(1,))["cells"])
 
 
 def test_ours_answers_every_cell(bed):
@@ -199,18 +240,19 @@ def test_ours_answers_every_cell(bed):
 
 
 def test_rows_and_sums():
-    def cell(qps, recall=1.0, curve=(), batch=None):
+    def cell(qps, recall=1.0, plans=None, batch=None):
         speeds = {"qps": qps, "batch qps 2": batch or qps, "seeds": [{"qps": qps - 1}, {"qps": qps + 1}]}
-        return {"cell": "R 1%", **speeds, "recall": recall, "curve": list(curve)}
+        return {"cell": "R 1%", **speeds, "recall": recall, "curve": [], **({"plans": plans} if plans else {})}
 
-    curve = [
-        {"setting": {"recall": 0.95}, "recall": 1.0, "qps": 80.0},
-        {"setting": {"recall": 0.95, "plans": "S"}, "recall": 1.0, "qps": 100.0},
-    ]
+    plans = {
+        "planner": {"recall": 1.0, "qps": 80.0},
+        "S": {"recall": 1.0, "qps": 100.0},
+        "I": {"recall": 0.5, "qps": 900.0},
+    }
     about = {"build s": 1.0, "bytes per row": 4.0, "resident MB": 1.0}
     found = {
         "toy": {
-            "spaceform": {**about, "cells": [cell(80.0, curve=curve)]},
+            "spaceform": {**about, "cells": [cell(80.0, plans=plans)]},
             "fast": {**about, "cells": [cell(160.0, batch=20.0)]},
             "paper": {**about, "cells": [cell(320.0, batch=10.0)]},
             "wrong": {**about, "cells": [cell(900.0, recall=0.5)]},

@@ -36,7 +36,7 @@ OURS = "spaceform"
 GRACE = 60.0
 """Seconds after its time in which a method must have finished the cell that it is at; then it is stopped."""
 
-_RECIPE = 2
+_RECIPE = 3
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
 
 

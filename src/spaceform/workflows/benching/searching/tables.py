@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from spaceform.workflows.benching.searching.measuring import RECALL, geometric_mean
+from spaceform.workflows.benching.searching.measuring import PLANNED, RECALL, geometric_mean
 
 _SHOWN = ("recall", "below 0.8", "short", "p50 ms", "p99 ms", "queries")
 _ABOUT = ("build s", "bytes per row", "resident MB")
@@ -114,7 +114,6 @@ def reaches(one: Mapping[str, Any]) -> bool:
 
 def _planned(one: Mapping[str, Any]) -> float | None:
     """Return the planner's time over that of the best of its plans that reached the recall, all at the same setting."""
-    curve = one["curve"]
-    plans = [point["qps"] for point in curve if "plans" in point["setting"] and point["recall"] >= RECALL - _SLACK]
-    free = [p["qps"] for p in curve if "plans" not in p["setting"] and p["setting"].get("recall") == RECALL]
-    return max(plans) / free[0] if plans and free else None
+    measured = one.get("plans", {})
+    alone = [plan["qps"] for name, plan in measured.items() if name != PLANNED and plan["recall"] >= RECALL - _SLACK]
+    return max(alone) / measured[PLANNED]["qps"] if alone else None
