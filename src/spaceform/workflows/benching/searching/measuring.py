@@ -27,7 +27,7 @@ TUNING, ENOUGH = 0.1, 0.6
 """Seconds after which a setting is tuned enough, and after which no further ones are, once two reached the recall."""
 
 PASSES = 3
-"""Over all cells: when the machine is slow for a moment, it is so in another cell in the next pass; the fastest counts."""
+"""Over all cells: a moment of noise falls on another cell in the next pass, and the fastest counts."""
 
 MEASURING, BATCHES = 0.25, 0.3
 """Seconds in a pass for single queries, and for batches on so many threads, in one cell under all seeds."""
