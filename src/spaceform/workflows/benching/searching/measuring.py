@@ -29,7 +29,7 @@ TUNING, ENOUGH = 0.1, 0.6
 PASSES = 3
 """Over all cells: a moment of noise falls on another cell in the next pass, and the fastest counts."""
 
-MEASURING, BATCHES = 0.25, 0.3
+MEASURING, BATCHES = 0.2, 0.15
 """Seconds in a pass for single queries, and for batches on so many threads, in one cell under all seeds."""
 
 _LEAST = 12
