@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from spaceform import papers
 from spaceform.cli.main import verbs
 from spaceform.data import describe
 from spaceform.papers import PURPOSES, UNVERIFIED, Paper
+from spaceform.workflows.benching.searching.tables import reaches
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(spaceform.__file__).parent
@@ -136,8 +139,40 @@ def benchmarks_page(text: str, path: Path = ROOT / "benchmarks" / "bench.json") 
             some = list(alike)
             columns = list(dict.fromkeys(key for row in some for key in row))
             columns.sort(key=lambda column: not any(isinstance(row.get(column), str) for row in some))  # names first
-            parts.append(table(columns, [[_cell(row.get(key)) for key in columns] for row in some]))
+            full = table(columns, [[_cell(row.get(key)) for key in columns] for row in some])
+            parts += search_matrix(some, full) if "cell" in some[0] else [full]
     return "\n\n".join(parts) + "\n"
+
+
+def search_matrix(rows: Sequence[Mapping[str, Any]], full: str) -> list[str]:
+    """Return parts of a page on a data set: microseconds per method and cell, then the ``full`` table, folded.
+
+    Bold is the fastest that reaches the recall, in brackets what does not; methods stand in the order of their means.
+    """
+    cells = list(dict.fromkeys(row["cell"] for row in rows if row["cell"]))
+    taken: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        taken.setdefault(row["method"], {})[row["cell"]] = row
+    times = {name: {c: 1e6 / row["qps"] for c, row in seen.items() if row.get("qps")} for name, seen in taken.items()}
+    enough = {name: {c for c in times[name] if reaches(taken[name][c])} for name in taken}
+    fastest = {c: min((times[name][c] for name in times if c in enough[name]), default=None) for c in cells}
+
+    def shown(name: str, cell: str) -> str:
+        if cell not in times[name]:
+            return "–"
+        text = f"{times[name][cell]:,.0f}"
+        if cell not in enough[name]:
+            return f"({text})"
+        return f"**{text}**" if times[name][cell] == fastest[cell] else text
+
+    def behind(name: str) -> tuple[int, float]:
+        known = [math.log(times[name][c] / fastest[c]) for c in cells if c in enough[name]]
+        return -min(1, 2 * len(known) // max(1, len(cells))), sum(known) / len(known) if known else math.inf
+
+    head = f"### {rows[0]['data']}: microseconds of a query, one by one, on one thread"
+    matrix = table(["method", *cells], [[name, *(shown(name, c) for c in cells)] for name in sorted(taken, key=behind)])
+    folded = "\n".join(["??? note \"All figures, and why a cell is empty\"", "", textwrap.indent(full, "    ")])
+    return [head, matrix, folded]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

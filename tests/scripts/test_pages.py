@@ -86,6 +86,26 @@ def test_api_pages_hold_each_module_once():
     assert set(made) == {"ops", "errors"}
 
 
+def test_search_is_shown_by_method_and_cell():
+    def row(method, cell, qps, recall=1.0):
+        return {"data": "toy", "cell": cell, "method": method, "qps": qps, "recall": recall}
+
+    rows = [
+        row("slow", "R 1%", 100.0), row("fast", "R 1%", 1_000.0), row("wrong", "R 1%", 10_000.0, recall=0.5),
+        row("fast", "R 5%", 500.0), {"data": "toy", "cell": "R 5%", "method": "slow", "note": "not reached"},
+        {"data": "toy", "cell": "", "method": "away", "note": "not installed"},
+    ]  # fmt: skip
+    head, matrix, folded = pages.search_matrix(rows, "| a |\n| --- |")
+    assert head == "### toy: microseconds of a query, one by one, on one thread"
+    assert matrix.splitlines()[2:] == [
+        "| fast | **1,000** | **2,000** |",
+        "| slow | 10,000 | – |",
+        "| wrong | (100) | – |",
+        "| away | – | – |",
+    ]
+    assert folded.startswith("??? note") and folded.endswith("\n    | a |\n    | --- |")
+
+
 def test_benchmarks_become_tables(tmp_path):
     assert pages.benchmarks_page("# Benchmarks\n", tmp_path / "gone.json") == "# Benchmarks\n"
     rows = {"loki": [{"what": "tree", "ratio": 12.3456}, {"what": "dense", "seconds": None}]}
