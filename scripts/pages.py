@@ -171,7 +171,7 @@ def search_matrix(rows: Sequence[Mapping[str, Any]], full: str) -> list[str]:
 
     head = f"### {rows[0]['data']}: microseconds of a query, one by one, on one thread"
     matrix = table(["method", *cells], [[name, *(shown(name, c) for c in cells)] for name in sorted(taken, key=behind)])
-    folded = "\n".join(["??? note \"All figures, and why a cell is empty\"", "", textwrap.indent(full, "    ")])
+    folded = "\n".join(['??? note "All figures, and why a cell is empty"', "", textwrap.indent(full, "    ")])
     return [head, matrix, folded]
 
 

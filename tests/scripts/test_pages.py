@@ -103,7 +103,8 @@ def test_search_is_shown_by_method_and_cell():
         "| wrong | (100) | – |",
         "| away | – | – |",
     ]
-    assert folded.startswith("??? note") and folded.endswith("\n    | a |\n    | --- |")
+    assert folded.startswith("??? note")
+    assert folded.endswith("\n    | a |\n    | --- |")
 
 
 def test_benchmarks_become_tables(tmp_path):
