@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from spaceform.compiled import compiled
-from spaceform.search.filtered.scan.prefetch import prefetch
+from spaceform.search.filtered.scan.instructions import prefetch
 from spaceform.search.filtered.scan.scoring import closeness_of, offer, sort_best
 
 AHEAD, AHEAD_BITS = 12, 16

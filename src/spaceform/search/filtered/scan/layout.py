@@ -24,6 +24,9 @@ METRICS = ("cosine", "euclidean", "ip")
 MAX_ROTATED = 2_048
 """Widest vectors with 1-bit codes: rows are rotated by a dense matrix, O(d^2) each."""
 
+LANES = 32
+"""Running sums of an exact score: they hide how long an addition takes, and what a wide register holds is a part."""
+
 
 class Base(NamedTuple):
     """Rows in storage order: ``rows (n, d)`` float32, their ``norms (n,)`` float64, and their ``ids (n,)`` int64."""
@@ -66,21 +69,23 @@ class Layout(NamedTuple):
 
 
 def norms_of(rows: NDArray[np.float32]) -> FloatArray:
-    """Return the norms of rows as the kernels compute them: in float64, summed in eight lanes."""
+    """Return the norms of rows as the kernels compute them: in float64, summed in `LANES` lanes."""
     squares = rows.astype(np.float64)
     return np.sqrt(lane_sum(squares * squares))
 
 
 def lane_sum(products: FloatArray) -> FloatArray:
-    """Sum ``(n, d)`` over the columns in the order of the kernels: eight running sums, then these in pairs."""
+    """Sum ``(n, d)`` over the columns in the order of the kernels: `LANES` running sums, then these by halves."""
     n, d = products.shape
-    padded = np.zeros((n, -(-d // 8) * 8))
+    padded = np.zeros((n, -(-d // LANES) * LANES))
     padded[:, :d] = products
-    lanes = np.zeros((n, 8))
-    for start in range(0, d, 8):
-        lanes += padded[:, start : start + 8]
-    pairs = lanes[:, 0::2] + lanes[:, 1::2]
-    return (pairs[:, 0] + pairs[:, 1]) + (pairs[:, 2] + pairs[:, 3])
+    lanes = np.zeros((n, LANES))
+    for start in range(0, d, LANES):
+        lanes += padded[:, start : start + LANES]
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]
 
 
 def lay_out(
