@@ -15,6 +15,7 @@ from spaceform.search.filtered.scan.kernels import (
     PRIVATE,
     PRODUCT,
     SCAN,
+    WAITING,
     _ones,
     positions,
     scan,
@@ -187,6 +188,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
     floats = lines.view(np.float32)
     limit, size = np.empty(1), np.empty(1, np.int64)
+    room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), np.empty(0)
     if plan in (SCAN, BITS) or other in (SCAN, BITS):
         places = positions(words, starts[-1])
     for i in range(first, last):
@@ -213,16 +215,16 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, planes)
         quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad))
         if taken in (CELLS, PRIVATE):
-            scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i])
+            scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
         else:
             seen[i, 0] += len(places)
             if taken == BITS and planes.shape[1]:
-                scan_bits(metric, places, base, rows, quarters, one, best, seen[i])
+                scan_bits(metric, places, where, base, rows, quarters, one, best, seen[i], room)
             elif taken == PRODUCT:
                 query = (exact, norm, start - _product(asking, centre), 4 * (d + 8) * _EPS * length, pad)
                 scan_products(metric, places, products[i], query, base, level, best, seen[i])
             else:
-                scan(metric, places, np.empty(0), base, rows, one, best, seen[i])
+                scan(metric, places, len(places), unknown, where, base, rows, one, best, seen[i], room)
         sort_best(scores[i], ids[i], size[0])
 
 

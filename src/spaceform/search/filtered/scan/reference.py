@@ -140,7 +140,7 @@ def _two_passes(
 ) -> None:
     """Score the rows of the highest bounds; then those whose bounds reach the k-th best."""
     first = np.argsort(-bounds, kind="stable")[: LOOKED * best.k]
-    _take((places[first], places[first]), bounds[first], data=data, best=best, seen=seen)
+    _score(places[first], np.full(len(first), np.inf), data[0].ids, data=data, best=best, seen=seen)
     bounds[first] = np.nan
     left = np.flatnonzero(bounds >= best.limit)
     _take((places[left], places[left]), bounds[left], data=data, best=best, seen=seen)
