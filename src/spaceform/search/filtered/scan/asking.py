@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from spaceform.compiled import compiled
+from spaceform.search.filtered.scan.instructions import weighed
 from spaceform.search.filtered.scan.kernels import (
     BITS,
     CELLS,
@@ -93,19 +94,25 @@ def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-unty
     return start, size, scale, offset, pad
 
 
-@compiled(error_model="numpy")
-def _reaches(metric, gamma, query, lengths, radius, reach):  # type: ignore[no-untyped-def]
+@compiled(error_model="numpy", counted=False)
+def _close(numbers, codes, errors, weights, close):  # type: ignore[no-untyped-def]
+    """Fill upper bounds of the scores of all centroids, by 8 bits."""
+    scale, offset, size, pad = numbers
+    for c in range(len(close)):
+        bound = offset + scale * np.float64(weighed(codes, c, weights))
+        close[c] = bound + (size * np.float64(errors[c]) + pad)
+
+
+@compiled(error_model="numpy", counted=False)
+def _reaches(metric, gamma, query, cells, close, reach):  # type: ignore[no-untyped-def]
     """Fill the best score that each cell may hold."""
-    d, start, size, pad, products = query
-    for c in range(len(lengths)):
-        product = np.float64(products[c])
-        rough = 4 * (d + 8) * _EPS * size * lengths[c]
+    (size, pad), (lengths, radius) = query, cells
+    for c in range(len(close)):
         if metric == 1:
-            squares = max(0.0, lengths[c] ** 2 - start - product - rough)
-            near = max(0.0, np.sqrt(squares) - gamma * radius[c])
+            near = max(0.0, np.sqrt(max(0.0, lengths[c] ** 2 - close[c])) - gamma * radius[c])
             reach[c] = -(near * near) * (1 - 1e-9) + pad
         else:
-            reach[c] = product + rough + gamma * size * radius[c] + pad
+            reach[c] = close[c] + gamma * size * radius[c] + pad
 
 
 @compiled(error_model="numpy")
@@ -169,9 +176,9 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
     asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits, their numbers per
-    cell, and for `PRODUCT` their positions; ``asked`` are queries and their products with the centroids, or for
-    `PRODUCT` with the matches. ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran,
-    and the seconds predicted for the cells. Where matches are less than half as dense around a query as overall
+    cell, and for `PRODUCT` their positions; ``asked`` are queries and, for `PRODUCT`, their products with the matches.
+    ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for
+    the cells. Where matches are less than half as dense around a query as overall
     (negative correlation), all cells are counted on: few matches were cheap when they were measured, because there
     were no others to open cells for.
     """
@@ -179,17 +186,20 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     queries, products = asked
     scores, ids, seen, told = outputs
     plan, other, share, bit_share = wanted[0], wanted[1], wanted[7], wanted[8]
-    where, level, codes, error, lines, starts, _, lengths, radius, minima, steps, centre, middle, spread, signs = layout
+    where, level, codes, error, lines = layout[:5]
+    starts, cell_codes, cell_error, lengths, radius = layout[5:10]
+    minima, steps, centre, middle, spread, signs = layout[10:]
     frame, rows = (minima, steps, centre, spread[0]), (level, codes, error)
-    d, n_cells = queries.shape[1], 0 if plan == PRODUCT else products.shape[1]
+    d, n_cells = queries.shape[1], len(counts) if plan in (-1, CELLS, PRIVATE) else 0
     exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")
-    reach = np.empty(n_cells)
+    close, reach = np.empty(n_cells), np.empty(n_cells)
     by_signs = bit_share < 1 and len(lines) > 0
     planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
     floats = lines.view(np.float32)
     limit, size = np.empty(1), np.empty(1, np.int64)
     room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), np.empty(0)
-    if plan in (SCAN, BITS) or other in (SCAN, BITS):
+    listed = plan in (SCAN, BITS)
+    if listed:
         places = positions(words, starts[-1])
     for i in range(first, last):
         scores[i], ids[i], seen[i], told[i, 1] = -np.inf, -1, 0, np.inf
@@ -204,8 +214,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             told[i, 0] = plan
             continue
         start, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
-        query = (d, start, length, pad, products[i])
-        taken = _chosen(metric, wanted, query, (starts, lengths, radius, counts), reach, told[i])
+        _close((scale, offset, length, pad), cell_codes, cell_error, weights, close)
+        taken = _chosen(metric, wanted, (length, pad), (starts, lengths, radius, counts), close, reach, told[i])
         told[i, 0] = taken
         if taken < 0:
             continue
@@ -217,6 +227,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
         if taken in (CELLS, PRIVATE):
             scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
         else:
+            if taken != PRODUCT and not listed:
+                places, listed = positions(words, starts[-1]), True
             seen[i, 0] += len(places)
             if taken == BITS and planes.shape[1]:
                 scan_bits(metric, places, where, base, rows, quarters, one, best, seen[i], room)
@@ -229,14 +241,14 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
 
 
 @compiled(error_model="numpy")
-def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyped-def]
+def _chosen(metric, wanted, query, cells, close, reach, told):  # type: ignore[no-untyped-def]
     """Return the plan of a query, and fill the bound of every cell where cells may be opened."""
     plan, other, other_seconds, near, far, density, everything, _, _, at, seconds = wanted
     starts, lengths, radius, counts = cells
     if not len(reach):
         return plan if plan != -1 else other
     local, gamma, n = 1.0, near, starts[-1]
-    _reaches(metric, near, query, lengths, radius, reach)
+    _reaches(metric, near, query, (lengths, radius), close, reach)
     if plan == -1 or (plan == CELLS and near != far):
         local = local_density(reach, counts, starts)
     if plan == -1:
@@ -248,7 +260,7 @@ def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyp
     if plan == CELLS and local < density:
         gamma = far
     if gamma != near:
-        _reaches(metric, far, query, lengths, radius, reach)
+        _reaches(metric, far, query, (lengths, radius), close, reach)
     return plan
 
 

@@ -40,10 +40,11 @@ class Layout(NamedTuple):
     """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
 
     ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
-    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``. 1 bit: ``lines``,
-    the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the rows: to estimate
-    from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``, their ``lengths``,
-    and ``radius``, the largest distance of a row from its centroid.
+    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, those of cells included.
+    1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
+    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: centroids as
+    ``cell_codes (n_cells, d)``, 8 bits like the rows, within ``cell_error``; their ``lengths``, and ``radius``, the largest
+    distance of a row, both of the centroids themselves.
     """
 
     where: NDArray[np.int32]
@@ -52,7 +53,8 @@ class Layout(NamedTuple):
     error: NDArray[np.float32]
     lines: NDArray[np.uint64]
     starts: IntArray
-    centroids: NDArray[np.float32]
+    cell_codes: NDArray[np.uint8]
+    cell_error: NDArray[np.float32]
     lengths: FloatArray
     radius: FloatArray
     minima: FloatArray
@@ -160,10 +162,11 @@ def _coded(
     level = _level(view, metric)
     lengths = np.sqrt((centroids.astype(np.float64) ** 2).sum(axis=1))
     codes, error, spread = encode_bytes(view, minima, steps)
+    cell_codes, cell_error, widest = encode_bytes(centroids, minima, steps)
     middle = view.mean(axis=0, dtype=np.float64)
     by_signs = slice(None) if signs.size else slice(0)
     lines = encode_bits((view[by_signs] - middle).astype(np.float32), level[by_signs], signs)
     return Layout(
-        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, lengths, radius,
-        minima, steps, centre, middle, np.array([spread]), signs,
+        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), cell_codes, cell_error,
+        lengths, radius, minima, steps, centre, middle, np.array([max(spread, widest)]), signs,
     )  # fmt: skip

@@ -79,27 +79,18 @@ def with_cells(asked: Asked, layout: Layout, metric: str, *, gamma: float | Floa
     """Add the best score that each cell may hold.
 
     ``gamma`` in (0, 1] (one, or one per query) is the share of a cell's radius that is believed to point to the query;
-    1 is a bound.
-    O(q n_cells d).
+    1 is a bound. Centroids are compared by their 8-bit codes. O(q n_cells d).
     """
-    products = products_of(asked.exact.astype(np.float32), layout, metric)
-    return with_products(asked, products, layout, metric, gamma=gamma)
-
-
-def with_products(
-    asked: Asked, products: NDArray[np.floating], layout: Layout, metric: str, *, gamma: float | FloatArray
-) -> Asked:
-    """Add the same from products of the queries with the centroids."""
-    turned, start = _screening(asked.exact, asked.norms, layout, metric)
-    share = np.broadcast_to(gamma, len(turned))[:, None]
-    products = products.astype(np.float64)
-    size, centroid = _norm(turned), layout.lengths
-    rough = 4 * (turned.shape[1] + 8) * float(np.finfo(np.float32).eps) * size[:, None] * centroid
+    turned, _ = _screening(asked.exact, asked.norms, layout, metric)
+    share, size, pad = np.broadcast_to(gamma, len(turned))[:, None], _norm(turned)[:, None], asked.pad[:, None]
+    products = asked.weights.astype(np.float64) @ layout.cell_codes.T.astype(np.float64)  # integers: no rounding
+    close = asked.offset[:, None] + asked.scale[:, None] * products
+    close = close + (size * layout.cell_error.astype(np.float64) + pad)
     if metric == "euclidean":
-        squares = np.maximum(0.0, centroid**2 - start[:, None] - products - rough)
-        reach = -(np.maximum(0.0, np.sqrt(squares) - share * layout.radius) ** 2) * (1 - 1e-9) + asked.pad[:, None]
+        distance = np.sqrt(np.maximum(0.0, layout.lengths**2 - close))
+        reach = -(np.maximum(0.0, distance - share * layout.radius) ** 2) * (1 - 1e-9) + pad
     else:
-        reach = products + rough + share * size[:, None] * layout.radius + asked.pad[:, None]
+        reach = close + share * size * layout.radius + pad
     return asked._replace(reach=reach)
 
 
@@ -115,11 +106,6 @@ def with_quarters(asked: Asked, layout: Layout, metric: str, *, share: float) ->
         base=start + plain @ layout.middle, planes=np.stack(planes, axis=1), low=low, step=step,
         total=spun.sum(axis=1), doubt=_norm(spun) * share,
     )  # fmt: skip
-
-
-def products_of(queries: NDArray[np.float32], layout: Layout, metric: str) -> NDArray[np.float32]:
-    """Return the products of queries with the centroids ``(q, n_cells)``, as they are with screened rows."""
-    return _asking(queries, layout, metric) @ layout.centroids.T
 
 
 def products_with(

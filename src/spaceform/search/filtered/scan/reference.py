@@ -17,7 +17,7 @@ from spaceform.search.filtered.scan.queries import (
     Asked,
     bounds_of_products,
     encode,
-    with_products,
+    with_cells,
     with_quarters,
 )
 from spaceform.types import FloatArray, IntArray
@@ -52,10 +52,8 @@ def ask(*arguments: Any) -> None:
     for i in range(first, last):
         one = encode(queries[i : i + 1], layout, name, share=wanted[7])
         plan = wanted[0] if wanted[0] != -1 else wanted[1]
-        if products.shape[1] and plan != PRODUCT:
-            plan, one = _with_cells(
-                (*wanted, name), one, products[i : i + 1], counts=counts, layout=layout, told=told[i]
-            )
+        if wanted[0] in (-1, CELLS, PRIVATE):
+            plan, one = _with_cells((*wanted, name), one, counts=counts, layout=layout, told=told[i])
         told[i, 0] = plan
         if plan < 0:
             continue
@@ -70,12 +68,12 @@ def ask(*arguments: Any) -> None:
 
 
 def _with_cells(
-    wanted: Any, one: Asked, products: NDArray[np.float32], *, counts: IntArray, layout: Layout, told: FloatArray
+    wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray
 ) -> tuple[int, Asked]:
     """Return the plan of a query, and the query with the bounds of the cells."""
     plan, other, other_seconds, near, far, density, everything, _, _, at, seconds, name = wanted
     local, gamma, n = 1.0, near, layout.starts[-1]
-    centred = with_products(one, products, layout, name, gamma=near)
+    centred = with_cells(one, layout, name, gamma=near)
     if plan == -1 or (plan == CELLS and near != far):
         local = float(local_density(centred.reach[0], counts, layout.starts))
     if plan == -1:
@@ -86,7 +84,7 @@ def _with_cells(
         plan = CELLS if cells < other_seconds else other
     if plan == CELLS and local < density:
         gamma = far
-    return plan, with_products(one, products, layout, name, gamma=gamma)
+    return plan, with_cells(one, layout, name, gamma=gamma)
 
 
 def _search(
