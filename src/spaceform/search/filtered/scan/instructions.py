@@ -74,7 +74,8 @@ def weighed(typing_context, codes, row, weights):  # type: ignore[no-untyped-def
         left, wide = _row(context, builder, signature.args[0], arguments[0], arguments[1])
         right, _ = _row(context, builder, signature.args[2], arguments[2], None)
         short, lanes = ir.IntType(16), ir.VectorType(_INTEGER, LANES)
-        total, rest = cgutils.alloca_once(builder, lanes, zfill=True), cgutils.alloca_once(builder, _INTEGER, zfill=True)
+        total = cgutils.alloca_once(builder, lanes, zfill=True)
+        rest = cgutils.alloca_once(builder, _INTEGER, zfill=True)
         with cgutils.for_range(builder, builder.udiv(wide, _WORD(LANES))) as loop:
             column = builder.mul(loop.index, _WORD(LANES))
             code = builder.zext(_columns(builder, left, column, _BYTE), lanes)
@@ -128,9 +129,9 @@ def _summed(term: Callable[[Any, Any, Any, Any], Any]) -> Callable[[Any, Any, An
         total = cgutils.alloca_once(builder, lanes, zfill=True)
 
         def add(places: list[Any], column: Any) -> None:
-            values = [_columns(builder, place, column, kind) for place, kind in zip(places, kinds, strict=True)]
-            both = [value if kind == _DOUBLE else builder.fpext(value, lanes) for value, kind in zip(values, kinds, strict=True)]
-            builder.store(term(builder, builder.load(total), *both), total)
+            both = [_columns(builder, place, column, kind) for place, kind in zip(places, kinds, strict=True)]
+            exact = [value if value.type == lanes else builder.fpext(value, lanes) for value in both]
+            builder.store(term(builder, builder.load(total), *exact), total)
 
         with cgutils.for_range(builder, builder.udiv(wide, _WORD(LANES))) as loop:
             add([left, right], builder.mul(loop.index, _WORD(LANES)))
