@@ -79,10 +79,11 @@ def _first(reach, a, b):  # type: ignore[no-untyped-def]
 @compiled(error_model="numpy", counted=False)
 def _settle(heap, reach, top, size):  # type: ignore[no-untyped-def]
     while True:
-        best = top
-        for child in (2 * top + 1, 2 * top + 2):
-            if child < size and _first(reach, heap[child], heap[best]):
-                best = child
+        best, left, right = top, 2 * top + 1, 2 * top + 2
+        if left < size and _first(reach, heap[left], heap[best]):
+            best = left
+        if right < size and _first(reach, heap[right], heap[best]):
+            best = right
         if best == top:
             return
         heap[top], heap[best] = heap[best], heap[top]
@@ -232,6 +233,9 @@ def scan_cells(metric, words, cells, base, layout, signs, one, best, seen, room)
         left -= 1
         heap[0] = heap[left]
         _settle(heap, reach, 0, left)
+        if by_signs and left:
+            for entry in range(starts[heap[0]], min(starts[heap[0]] + AHEAD, starts[heap[0] + 1])):
+                _fetch(signs[0], entry, 8 * signs[0].shape[1])
         n = _matches_of(words, starts[cell], starts[cell + 1], where, entries)
         seen[0] += n
         if by_signs:
