@@ -54,25 +54,30 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
     return counts
 
 
-@compiled(error_model="numpy")
+_FREE = {"reassoc", "nnan", "nsz"}
+"""The order of additions is free in what only bounds a score, and `_encode` leaves room for it: a loop that adds up
+may then be made of registers of several numbers."""
+
+
+@compiled(error_model="numpy", counted=False, fastmath=_FREE)
 def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
     """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
     minima, steps, centre, spread = frame
     d = len(exact)
-    start = size = largest = corner = 0.0
-    moved = False
-    for j in range(d):
-        value = exact[j]
-        if metric == 0:
-            value = value / norm
-        elif metric == 1:
-            value = value - centre[j]
+    start = size = largest = corner = moved = 0.0
+    if metric == 1:
+        for j in range(d):
+            value = exact[j] - centre[j]
             start -= value * value
-            value = 2 * value
-            moved = moved or centre[j] != 0
-        asked[j] = value
-        size += value * value
-        largest = max(largest, abs(value * steps[j]))
+            asked[j] = 2 * value
+            moved = max(moved, abs(centre[j]))
+    else:
+        length = norm if metric == 0 else 1.0
+        for j in range(d):
+            asked[j] = exact[j] / length
+    for j in range(d):
+        size += asked[j] * asked[j]
+        largest = max(largest, abs(asked[j] * steps[j]))
         side = max(abs(minima[j]), abs(minima[j] + 255 * steps[j]))
         corner += side * side
     size, corner = np.sqrt(size), np.sqrt(corner)
@@ -90,7 +95,7 @@ def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-unty
         weights[j] = np.int16(whole)
     offset += 128 * lost_sum
     pad = np.sqrt(lost_squares) * spread + 1e-12 * (abs(start) + size)
-    pad += 2 * _EPS * corner * (size + (corner if moved else 0.0))
+    pad += 2 * _EPS * corner * (size + (corner if moved > 0 else 0.0))
     return start, size, scale, offset, pad
 
 
@@ -135,7 +140,7 @@ def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
     return passing / max(1, rows)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", counted=False, fastmath=_FREE)
 def _product(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for j in range(len(a)):
@@ -143,29 +148,33 @@ def _product(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled(error_model="numpy")
-def _quarter(asked, middle, signs, turned, planes):  # type: ignore[no-untyped-def]
-    """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
-    base, unit = _product(asked, middle), np.uint64(1)
-    rotate(asked, signs, turned)
+@compiled(error_model="numpy", counted=False, fastmath=_FREE)
+def _extent(turned):  # type: ignore[no-untyped-def]
     low, high, total, squares = turned[0], turned[0], 0.0, 0.0
     for value in turned:
         low, high = min(low, value), max(high, value)
-        total += value
+        total += np.float64(value)
         squares += np.float64(value) * np.float64(value)
-    low, high = np.float64(low), np.float64(high)
+    return np.float64(low), np.float64(high), total, np.sqrt(squares)
+
+
+@compiled(error_model="numpy")
+def _quarter(asked, middle, signs, turned, levels, planes):  # type: ignore[no-untyped-def]
+    """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
+    rotate(asked, signs, turned)
+    low, high, total, size = _extent(turned)
     step = max((high - low) / 15, 1e-300)
-    for w in range(planes.shape[1]):
-        a = b = c = d = np.uint64(0)
-        for j in range(64):
-            level = np.uint64(min(15.0, max(0.0, np.rint((np.float64(turned[64 * w + j]) - low) / step))))
-            bit = np.uint64(j)
-            a |= (level & unit) << bit
-            b |= ((level >> unit) & unit) << bit
-            c |= ((level >> np.uint64(2)) & unit) << bit
-            d |= (level >> np.uint64(3)) << bit
-        planes[0, w], planes[1, w], planes[2, w], planes[3, w] = a, b, c, d
-    return base, low, step, total, np.sqrt(squares)
+    for j in range(len(turned)):
+        levels[j] = np.uint8(min(15.0, max(0.0, np.rint((np.float64(turned[j]) - low) / step))))
+    eights = levels.view(np.uint64)
+    for p in range(len(planes)):
+        for w in range(planes.shape[1]):
+            word = np.uint64(0)
+            for b in range(8):  # the product has a bit of each of eight bytes, in order, as its highest bits
+                bits = (eights[8 * w + b] >> np.uint64(p)) & np.uint64(0x0101010101010101)
+                word |= (bits * np.uint64(0x0102040810204080) >> np.uint64(56)) << np.uint64(8 * b)
+            planes[p, w] = word
+    return _product(asked, middle), low, step, total, size
 
 
 @compiled(error_model="numpy")
@@ -195,7 +204,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     close, reach = np.empty(n_cells), np.empty(n_cells)
     by_signs = bit_share < 1 and len(lines) > 0
     planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
-    floats = lines.view(np.float32)
+    floats, levels = lines.view(np.float32), np.empty(signs.shape[1], np.uint8)
     limit, size = np.empty(1), np.empty(1, np.int64)
     room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), np.empty(0)
     listed = plan in (SCAN, BITS)
@@ -222,7 +231,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
         one = (exact, weights, (norm, scale, offset, length * share, pad))
         mean = low = step = total = doubt = 0.0
         if planes.shape[1] and taken in (BITS, CELLS, PRIVATE):
-            mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, planes)
+            mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, levels, planes)
         quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad))
         if taken in (CELLS, PRIVATE):
             scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
