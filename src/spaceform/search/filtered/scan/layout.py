@@ -40,7 +40,7 @@ class Layout(NamedTuple):
     """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
 
     ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
-    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, with those of cells.
+    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, cells too.
     1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
     rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: centroids as
     ``cell_codes (n_cells, d)``, 8 bits like the rows, within ``cell_error``; their ``lengths``, and ``radius``, the
