@@ -73,21 +73,25 @@ def weighed(typing_context, codes, row, weights):  # type: ignore[no-untyped-def
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         left, wide = _row(context, builder, signature.args[0], arguments[0], arguments[1])
         right, _ = _row(context, builder, signature.args[2], arguments[2], None)
-        short, lanes = ir.IntType(16), ir.VectorType(_INTEGER, LANES)
-        total = cgutils.alloca_once(builder, lanes, zfill=True)
+        short, lanes, pairs = ir.IntType(16), ir.VectorType(_INTEGER, LANES), ir.VectorType(_INTEGER, LANES // 2)
+        total = cgutils.alloca_once(builder, pairs, zfill=True)
         rest = cgutils.alloca_once(builder, _INTEGER, zfill=True)
         with cgutils.for_range(builder, builder.udiv(wide, _WORD(LANES))) as loop:
             column = builder.mul(loop.index, _WORD(LANES))
             code = builder.zext(_columns(builder, left, column, _BYTE), lanes)
             weight = builder.sext(_columns(builder, right, column, short), lanes)
-            builder.store(builder.add(builder.load(total), builder.mul(code, weight)), total)
+            both = builder.mul(code, weight)
+            even, odd = (
+                builder.shuffle_vector(both, both, pairs(list(range(first, LANES, 2)))) for first in (0, 1)
+            )  # neighbours are added first: one instruction multiplies and adds them
+            builder.store(builder.add(builder.load(total), builder.add(even, odd)), total)
         with cgutils.for_range(builder, builder.urem(wide, _WORD(LANES))) as loop:
             column = builder.sub(builder.sub(wide, loop.index), _WORD(1))
             code = builder.zext(builder.load(_place(builder, left, column, _BYTE)), _INTEGER)
             weight = builder.sext(builder.load(_place(builder, right, column, short)), _INTEGER)
             builder.store(builder.add(builder.load(rest), builder.mul(code, weight)), rest)
-        kind = ir.FunctionType(_INTEGER, [lanes])
-        reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{LANES}i32")
+        kind = ir.FunctionType(_INTEGER, [pairs])
+        reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{LANES // 2}i32")
         return builder.add(builder.call(reduce, [builder.load(total)]), builder.load(rest))
 
     return types.int32(codes, types.int64, weights), generate

@@ -42,9 +42,9 @@ class Layout(NamedTuple):
     ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
     ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, cells too.
     1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
-    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: centroids as
-    ``cell_codes (n_cells, d)``, 8 bits like the rows, within ``cell_error``; their ``lengths``, and ``radius``, the
-    largest distance of a row, both of the centroids themselves.
+    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``, the
+    same as ``cell_codes`` of 8 bits like the rows, within ``cell_error``, their ``lengths``, and ``radius``, the largest
+    distance of a row from its centroid.
     """
 
     where: NDArray[np.int32]
@@ -53,6 +53,7 @@ class Layout(NamedTuple):
     error: NDArray[np.float32]
     lines: NDArray[np.uint64]
     starts: IntArray
+    centroids: NDArray[np.float32]
     cell_codes: NDArray[np.uint8]
     cell_error: NDArray[np.float32]
     lengths: FloatArray
@@ -167,6 +168,6 @@ def _coded(
     by_signs = slice(None) if signs.size else slice(0)
     lines = encode_bits((view[by_signs] - middle).astype(np.float32), level[by_signs], signs)
     return Layout(
-        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), cell_codes, cell_error,
+        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, cell_codes, cell_error,
         lengths, radius, minima, steps, centre, middle, np.array([max(spread, widest)]), signs,
     )  # fmt: skip
