@@ -6,6 +6,7 @@ import pytest
 from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.instructions import ones_in_common, prefetch, product_of, squares_of, weighed
 from spaceform.search.filtered.scan.layout import LANES, lane_sum, norms_of
+from spaceform.search.filtered.scan.queries import PLANES
 from spaceform.search.filtered.scan.scoring import norm_of
 
 
@@ -67,7 +68,7 @@ def test_bytes_are_weighed_in_whole_numbers(d):
 def test_ones_in_common_count_by_the_bit_they_stand_for(words):
     generator = np.random.default_rng(words)
     lines = generator.integers(0, 2**64, (5, words + 2), dtype=np.uint64)
-    planes = generator.integers(0, 2**64, (4, words), dtype=np.uint64)
+    planes = generator.integers(0, 2**64, (PLANES, words), dtype=np.uint64)
     for row in range(5):
-        expected = sum(int(value & plane).bit_count() << p for p in range(4) for value, plane in zip(lines[row], planes[p], strict=False))
+        expected = sum(int(value & plane).bit_count() << p for p in range(PLANES) for value, plane in zip(lines[row], planes[p], strict=False))
         assert common(lines, row, planes) == expected

@@ -25,6 +25,7 @@ from spaceform.search.filtered.scan.kernels import (
     scan_products,
     score_all,
 )
+from spaceform.search.filtered.scan.queries import ALONG, PLANES, STEP
 from spaceform.search.filtered.scan.rotation import rotate
 from spaceform.search.filtered.scan.scoring import norm_of, sort_best
 
@@ -149,23 +150,32 @@ def _product(a, b):  # type: ignore[no-untyped-def]
 
 
 @compiled(error_model="numpy", counted=False, fastmath=_FREE)
-def _extent(turned):  # type: ignore[no-untyped-def]
-    low, high, total, squares = turned[0], turned[0], 0.0, 0.0
+def _levels(turned, levels):  # type: ignore[no-untyped-def]
+    """Round to levels; return the first, their distance and sum, and the norm of what is left with the share lost."""
+    top, d = 2.0**PLANES - 1, len(turned)
+    squares = products = rounded = total = 0.0
     for value in turned:
-        low, high = min(low, value), max(high, value)
-        total += np.float64(value)
         squares += np.float64(value) * np.float64(value)
-    return np.float64(low), np.float64(high), total, np.sqrt(squares)
+    step = max(STEP * np.sqrt(squares / d), 1e-300)
+    low = -top / 2 * step
+    for j in range(d):
+        value = np.float64(turned[j])
+        level = min(top, max(0.0, np.rint((value - low) / step)))
+        levels[j] = np.uint8(level)
+        near = low + step * level
+        products += near * value
+        rounded += near * near
+        total += near
+    stretch = squares / products if products > 0 else 1.0
+    lost = max(0.0, stretch * stretch * rounded - squares)
+    return stretch * low, stretch * step, stretch * total, np.sqrt(squares + ALONG * lost)
 
 
 @compiled(error_model="numpy")
 def _quarter(asked, middle, signs, turned, levels, planes):  # type: ignore[no-untyped-def]
-    """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
+    """Rotate a query and fill its planes; return the product with ``middle``, and the numbers of `_levels`."""
     rotate(asked, signs, turned)
-    low, high, total, size = _extent(turned)
-    step = max((high - low) / 15, 1e-300)
-    for j in range(len(turned)):
-        levels[j] = np.uint8(min(15.0, max(0.0, np.rint((np.float64(turned[j]) - low) / step))))
+    low, step, total, size = _levels(turned, levels)
     eights = levels.view(np.uint64)
     for p in range(len(planes)):
         for w in range(planes.shape[1]):
@@ -203,10 +213,10 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")
     close, reach = np.empty(n_cells), np.empty(n_cells)
     by_signs = bit_share < 1 and len(lines) > 0
-    planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
+    planes = np.zeros((PLANES, signs.shape[1] // 64 if by_signs else 0), np.uint64)
     floats, levels = lines.view(np.float32), np.empty(signs.shape[1], np.uint8)
     limit, size = np.empty(1), np.empty(1, np.int64)
-    room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), np.empty(0)
+    room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), (np.empty(0), np.empty(0))
     listed = plan in (SCAN, BITS)
     if listed:
         places = positions(words, starts[-1])

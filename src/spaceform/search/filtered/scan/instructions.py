@@ -17,6 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from spaceform.search.filtered.scan.layout import LANES
+from spaceform.search.filtered.scan.queries import PLANES
 
 _READ, _KEEP, _DATA = 0, 3, 1
 """Arguments of ``llvm.prefetch``: to be read, to stay in all caches, data and not code."""
@@ -101,12 +102,12 @@ def weighed(typing_context, codes, row, weights):  # type: ignore[no-untyped-def
 def ones_in_common(typing_context, lines, row, planes):  # type: ignore[no-untyped-def]
     """Count the ones of a row of words that a number of several bits has, too: bit p of it is in row p of ``planes``.
 
-    Rows of ``lines`` may be longer than those of ``planes (4, words)``; ones of plane p count 2^p times.
+    Rows of ``lines`` may be longer than those of ``planes (PLANES, words)``; ones of plane p count 2^p times.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         line, _ = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        numbers = [_row(context, builder, signature.args[2], arguments[2], _WORD(p))[0] for p in range(4)]
+        numbers = [_row(context, builder, signature.args[2], arguments[2], _WORD(p))[0] for p in range(PLANES)]
         words = _row(context, builder, signature.args[2], arguments[2], None)[1]
         counts = [cgutils.alloca_once(builder, _WORD, zfill=True) for _ in numbers]
         with cgutils.for_range(builder, words) as loop:

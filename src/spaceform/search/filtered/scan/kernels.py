@@ -19,6 +19,15 @@ from spaceform.search.filtered.scan.scoring import closeness_of, offer
 AHEAD = 16
 """Matches whose records of signs are fetched before their turn."""
 
+BLOCK = 32
+"""Rows that share the highest of their bounds: if it does not suffice, none of them does."""
+
+OPENED = 256
+"""Matches that are compared together when cells are opened."""
+
+STEPS = 256
+"""Steps by which cells are ordered, from the highest of their bounds to the lowest."""
+
 WAITING = 32
 """Rows that wait for their codes, or for their coordinates, while others are compared."""
 
@@ -28,7 +37,7 @@ LINE = 64
 FEW = 64
 """So many rows are scored at once: to screen them takes no less."""
 
-LOOKED = 4
+LOOKED = 2
 """Times k rows are scored first when all bounds are known, those of the highest."""
 
 SCAN, BITS, CELLS, PRIVATE, PRODUCT = range(5)
@@ -71,25 +80,6 @@ def positions(words, stop):  # type: ignore[no-untyped-def]
     return places
 
 
-@compiled(error_model="numpy", counted=False)
-def _first(reach, a, b):  # type: ignore[no-untyped-def]
-    return reach[a] > reach[b] or (reach[a] == reach[b] and a < b)
-
-
-@compiled(error_model="numpy", counted=False)
-def _settle(heap, reach, top, size):  # type: ignore[no-untyped-def]
-    while True:
-        best, left, right = top, 2 * top + 1, 2 * top + 2
-        if left < size and _first(reach, heap[left], heap[best]):
-            best = left
-        if right < size and _first(reach, heap[right], heap[best]):
-            best = right
-        if best == top:
-            return
-        heap[top], heap[best] = heap[best], heap[top]
-        top = best
-
-
 @njit(inline="always")
 def _fetch(matrix, entry, size):  # type: ignore[no-untyped-def]
     for byte in range(0, size, LINE):
@@ -114,23 +104,29 @@ def score_all(metric, places, base, exact, norm, best, seen):  # type: ignore[no
 
 @compiled(error_model="numpy", counted=False)
 def bound_by_signs(places, n, signs, bounds):  # type: ignore[no-untyped-def]
-    """Fill the bounds by signs of the first ``n`` rows; records are fetched some rows ahead."""
+    """Fill the bounds by signs of the first ``n`` rows, and the highest of every `BLOCK`; records are fetched ahead."""
     lines, floats, planes, numbers = signs
+    each, highest = bounds
     wide = 8 * lines.shape[1]
     for at in range(min(AHEAD, n)):
         _fetch(lines, places[at], wide)
-    for at in range(n):
-        if at + AHEAD < n:
-            _fetch(lines, places[at + AHEAD], wide)
-        bounds[at] = _rough(lines, floats, places[at], planes, numbers)
+    for start in range(0, n, BLOCK):
+        high = -np.inf
+        for at in range(start, min(start + BLOCK, n)):
+            if at + AHEAD < n:
+                _fetch(lines, places[at + AHEAD], wide)
+            bound = _rough(lines, floats, places[at], planes, numbers)
+            each[at] = bound
+            high = max(high, bound)
+        highest[start // BLOCK] = high
 
 
 @compiled(error_model="numpy", counted=False)
 def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):  # type: ignore[no-untyped-def]
     """Compare the first ``n`` rows by 8 bits, and score those that may be among the best.
 
-    ``bounds`` are those known already, or none; ``where`` holds the positions in the base, or none where they are the
-    same. Rows wait in ``room`` while what is needed of them is fetched, first codes, then coordinates; each is looked
+    ``bounds`` are those of `bound_by_signs`, or none; ``where`` holds the positions in the base, or none where they are
+    the same. Rows wait in ``room`` while what is needed of them is fetched, first codes, then coordinates; each is looked
     at again before it is scored, so that the same ones are as if none had waited.
     """
     rows, norms, ids = base
@@ -138,7 +134,8 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
     exact, weights, (norm, scale, offset, slack, pad) = one
     scores, found, size, limit = best
     waiting, reached = room
-    known, private = len(bounds) > 0, len(where) > 0
+    each, highest = bounds
+    known, private = len(each) > 0, len(where) > 0
     wide = codes.shape[1]
     for at in range(0 if known else min(WAITING, n)):
         _fetch(codes, places[at], wide)
@@ -146,7 +143,10 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
     while at < n:
         many, least = 0, limit[0]
         while at < n and many < WAITING:
-            if not known or bounds[at] >= least:
+            if known and at % BLOCK == 0 and highest[at // BLOCK] < least:
+                at += BLOCK
+                continue
+            if not known or each[at] >= least:
                 ahead = at if known else at + WAITING
                 if ahead < n:
                     _fetch(codes, places[ahead], wide)
@@ -159,7 +159,7 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
             bound = offset + scale * np.float64(weighed(codes, entry, weights)) + level[entry]
             bound = bound + (slack * np.float64(error[entry]) + pad)
             if known:
-                bound = min(bound, bounds[waiting[i]])
+                bound = min(bound, each[waiting[i]])
             if bound >= least:
                 row = where[entry] if private else entry
                 _fetch(rows, row, 4 * rows.shape[1])
@@ -178,16 +178,26 @@ def scan_bits(metric, places, where, base, layout, signs, one, best, seen, room)
     """Bound all matches by signs; score the most promising; then compare those whose bounds reach the k-th best."""
     n = len(places)
     looked = min(n, LOOKED * len(best[0]))
-    bounds, high, who = np.empty(n), np.empty(looked), np.empty(looked, np.int64)
-    size, limit = np.zeros(1, np.int64), np.full(1, -np.inf)
-    bound_by_signs(places, n, signs, bounds)
-    for at in range(n):
-        if bounds[at] >= limit[0]:
-            offer(0, bounds[at], at, high, who, size, limit)
+    each, highest = np.empty(n), np.empty(n // BLOCK + 1)
+    bound_by_signs(places, n, signs, (each, highest))
+    who = _highest(each, highest, looked)
     score_all(metric, places[who], base, one[0], one[2][0], best, seen)
     for at in who:
-        bounds[at] = np.nan
-    scan(metric, places, n, bounds, where, base, layout, one, best, seen, room)
+        each[at] = np.nan
+    scan(metric, places, n, (each, highest), where, base, layout, one, best, seen, room)
+
+
+@compiled(error_model="numpy")
+def _highest(each, highest, many):  # type: ignore[no-untyped-def]
+    """Return where the highest of some bounds are, in no order."""
+    high, who = np.empty(many), np.empty(many, np.int64)
+    size, limit = np.zeros(1, np.int64), np.full(1, -np.inf)
+    for start in range(0, len(each), BLOCK):
+        if highest[start // BLOCK] >= limit[0]:
+            for at in range(start, min(start + BLOCK, len(each))):
+                if each[at] >= limit[0]:
+                    offer(0, each[at], at, high, who, size, limit)
+    return who
 
 
 @compiled(error_model="numpy")
@@ -216,40 +226,57 @@ def scan_cells(metric, words, cells, base, layout, signs, one, best, seen, room)
     """Open cells, the most promising first, until none can hold a row that belongs to the answer.
 
     ``cells`` holds the starts, the bound of each, the matches in each, and the positions in the base where rows are
-    those of a private list (else none). Rows are bounded by signs where ``signs`` has planes.
+    those of a private list (else none). Rows are bounded by signs where ``signs`` has planes. Cells are opened until
+    `OPENED` matches are in them, and these are compared together.
     """
     starts, reach, counts, where = cells
     limit, by_signs = best[3], signs[2].shape[1] > 0
-    heap = np.flatnonzero(counts)
-    left = len(heap)
-    largest = 0
-    for cell in heap:
-        largest = max(largest, starts[cell + 1] - starts[cell])
-    entries, bounds = np.empty(largest, np.int32), np.empty(largest if by_signs else 0)
-    for top in range(left // 2 - 1, -1, -1):
-        _settle(heap, reach, top, left)
-    while left > 0 and reach[heap[0]] >= limit[0]:
-        cell = heap[0]
-        left -= 1
-        heap[0] = heap[left]
-        _settle(heap, reach, 0, left)
-        if by_signs and left:
-            for entry in range(starts[heap[0]], min(starts[heap[0]] + AHEAD, starts[heap[0] + 1])):
-                _fetch(signs[0], entry, 8 * signs[0].shape[1])
-        n = _matches_of(words, starts[cell], starts[cell + 1], where, entries)
+    order, largest = _promising(reach, counts, starts)
+    entries = np.empty(OPENED + largest, np.int32)
+    room_of_bounds = len(entries) if by_signs else 0
+    bounds = (np.empty(room_of_bounds), np.empty(room_of_bounds // BLOCK + 1))
+    at = 0
+    while at < len(order):
+        n = 0
+        while at < len(order) and n < OPENED:
+            cell = order[at]
+            if reach[cell] >= limit[0]:
+                n = _add_matches(words, starts[cell], starts[cell + 1], where, entries, n)
+            at += 1
         seen[0] += n
         if by_signs:
             bound_by_signs(entries, n, signs, bounds)
         scan(metric, entries, n, bounds, where, base, layout, one, best, seen, room)
 
 
-@compiled(error_model="numpy", counted=False)
-def _matches_of(words, start, stop, where, entries):  # type: ignore[no-untyped-def]
-    """Fill ``entries`` with those from ``start`` to ``stop`` that pass, and return their number."""
-    zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)
-    n = 0
-    if len(where):
+@compiled(error_model="numpy")
+def _promising(reach, counts, starts):  # type: ignore[no-untyped-def]
+    """Return the cells with matches, by `STEPS` steps of their bounds from the highest on, and the most rows in one."""
+    low, high, largest, many = np.inf, -np.inf, 0, 0
+    for cell in range(len(reach)):
+        if counts[cell]:
+            low, high = min(low, reach[cell]), max(high, reach[cell])
+            largest, many = max(largest, starts[cell + 1] - starts[cell]), many + 1
+    scale = (STEPS - 1) / (high - low) if low < high < np.inf else 0.0
+    steps, ends, order = np.empty(len(reach), np.int64), np.zeros(STEPS + 1, np.int64), np.empty(many, np.int64)
+    for cell in range(len(reach)):
+        if counts[cell]:
+            steps[cell] = np.int64((high - reach[cell]) * scale) if scale > 0 else 0
+            ends[steps[cell] + 1] += 1
+    for step in range(STEPS):
+        ends[step + 1] += ends[step]
+    for cell in range(len(reach)):
+        if counts[cell]:
+            order[ends[steps[cell]]] = cell
+            ends[steps[cell]] += 1
+    return order, largest
 
+
+@compiled(error_model="numpy", counted=False)
+def _add_matches(words, start, stop, where, entries, n):  # type: ignore[no-untyped-def]
+    """Add those entries from ``start`` to ``stop`` that pass to the first ``n``, and return their number."""
+    zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)
+    if len(where):
         for entry in range(start, stop):
             place = np.uint64(where[entry])
             if (words[place >> np.uint64(6)] >> (place & mask)) & unit:

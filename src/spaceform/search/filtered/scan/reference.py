@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.asking import NEAR
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, PRIVATE, PRODUCT, SCAN
+from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, OPENED, PRIVATE, PRODUCT, SCAN, STEPS
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
 from spaceform.search.filtered.scan.queries import (
     PLANES,
@@ -20,7 +21,7 @@ from spaceform.search.filtered.scan.queries import (
     with_cells,
     with_quarters,
 )
-from spaceform.types import FloatArray, IntArray
+from spaceform.types import BoolArray, FloatArray, IntArray
 
 
 class _Best:
@@ -113,18 +114,33 @@ def _search(
             left = bounds >= best.limit
             return _score(inside[left], everything[left], base.ids, data=data, best=best, seen=seen)
         return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
-    cells = np.flatnonzero(counts)
-    for cell in cells[np.argsort(-asked.reach[0, cells], kind="stable")].tolist():
-        if asked.reach[0, cell] < best.limit:
-            break
-        entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+    for entries in _opened(passing, counts, layout, asked.reach[0], private=plan == PRIVATE, best=best):
         places: NDArray[np.integer] = layout.where[entries] if plan == PRIVATE else entries
-        kept = passing[places]
-        entries, places = entries[kept], places[kept]
         seen[0, 0] += len(entries)
         rough = by_bits(entries, data=data) if by_signs else np.full(len(entries), np.inf)
         _take((entries, places), rough, data=data, best=best, seen=seen)
     return None
+
+
+def _opened(
+    passing: BoolArray, counts: IntArray, layout: Layout, reach: FloatArray, *, private: bool, best: _Best
+) -> Iterator[IntArray]:
+    """Yield the matches that are compared together, from the most promising cells on."""
+    cells = np.flatnonzero(counts)
+    high = reach[cells].max(initial=-np.inf)
+    width = high - reach[cells].min(initial=np.inf)
+    scale = (STEPS - 1) / width if 0 < width < np.inf else 0.0
+    steps = ((high - reach[cells]) * scale).astype(np.int64) if scale > 0 else np.zeros(len(cells))
+    waiting: list[IntArray] = []
+    for cell in cells[np.argsort(steps, kind="stable")].tolist():
+        if reach[cell] >= best.limit:
+            entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+            waiting.append(entries[passing[layout.where[entries] if private else entries]])
+        if sum(map(len, waiting)) >= OPENED:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> float:
