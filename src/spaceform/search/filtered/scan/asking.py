@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from spaceform.compiled import compiled
-from spaceform.search.filtered.scan.instructions import weighed
+from spaceform.search.filtered.scan.instructions import QUAD, weighed
 from spaceform.search.filtered.scan.kernels import (
     BITS,
     CELLS,
@@ -178,7 +178,7 @@ def _quarter(asked, middle, signs, turned, levels, planes):  # type: ignore[no-u
     low, step, total, size = _levels(turned, levels)
     eights = levels.view(np.uint64)
     for p in range(len(planes)):
-        for w in range(planes.shape[1]):
+        for w in range(len(eights) // 8):
             word = np.uint64(0)
             for b in range(8):  # the product has a bit of each of eight bytes, in order, as its highest bits
                 bits = (eights[8 * w + b] >> np.uint64(p)) & np.uint64(0x0101010101010101)
@@ -213,7 +213,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")
     close, reach = np.empty(n_cells), np.empty(n_cells)
     by_signs = bit_share < 1 and len(lines) > 0
-    planes = np.zeros((PLANES, signs.shape[1] // 64 if by_signs else 0), np.uint64)
+    n_words = signs.shape[1] // 64 if by_signs else 0
+    planes = np.zeros((PLANES, -(-n_words // QUAD) * QUAD), np.uint64)
     floats, levels = lines.view(np.float32), np.empty(signs.shape[1], np.uint8)
     limit, size = np.empty(1), np.empty(1, np.int64)
     room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), (np.empty(0), np.empty(0))
@@ -242,7 +243,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
         mean = low = step = total = doubt = 0.0
         if planes.shape[1] and taken in (BITS, CELLS, PRIVATE):
             mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, levels, planes)
-        quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad))
+        quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad, 2 * n_words))
         if taken in (CELLS, PRIVATE):
             scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
         else:

@@ -22,7 +22,11 @@ from spaceform.search.filtered.scan.queries import PLANES
 _READ, _KEEP, _DATA = 0, 3, 1
 """Arguments of ``llvm.prefetch``: to be read, to stay in all caches, data and not code."""
 
-_BYTE, _INTEGER, _WORD, _DOUBLE = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
+_BYTE, _SHORT, _INTEGER, _WORD = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_DOUBLE = ir.DoubleType()
+
+QUAD = 4
+"""Words that are looked at together."""
 
 
 @intrinsic
@@ -74,13 +78,13 @@ def weighed(typing_context, codes, row, weights):  # type: ignore[no-untyped-def
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         left, wide = _row(context, builder, signature.args[0], arguments[0], arguments[1])
         right, _ = _row(context, builder, signature.args[2], arguments[2], None)
-        short, lanes, pairs = ir.IntType(16), ir.VectorType(_INTEGER, LANES), ir.VectorType(_INTEGER, LANES // 2)
+        lanes, pairs = ir.VectorType(_INTEGER, LANES), ir.VectorType(_INTEGER, LANES // 2)
         total = cgutils.alloca_once(builder, pairs, zfill=True)
         rest = cgutils.alloca_once(builder, _INTEGER, zfill=True)
         with cgutils.for_range(builder, builder.udiv(wide, _WORD(LANES))) as loop:
             column = builder.mul(loop.index, _WORD(LANES))
             code = builder.zext(_columns(builder, left, column, _BYTE), lanes)
-            weight = builder.sext(_columns(builder, right, column, short), lanes)
+            weight = builder.sext(_columns(builder, right, column, _SHORT), lanes)
             both = builder.mul(code, weight)
             even, odd = (
                 builder.shuffle_vector(both, both, pairs(list(range(first, LANES, 2)))) for first in (0, 1)
@@ -89,7 +93,7 @@ def weighed(typing_context, codes, row, weights):  # type: ignore[no-untyped-def
         with cgutils.for_range(builder, builder.urem(wide, _WORD(LANES))) as loop:
             column = builder.sub(builder.sub(wide, loop.index), _WORD(1))
             code = builder.zext(builder.load(_place(builder, left, column, _BYTE)), _INTEGER)
-            weight = builder.sext(builder.load(_place(builder, right, column, short)), _INTEGER)
+            weight = builder.sext(builder.load(_place(builder, right, column, _SHORT)), _INTEGER)
             builder.store(builder.add(builder.load(rest), builder.mul(code, weight)), rest)
         kind = ir.FunctionType(_INTEGER, [pairs])
         reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{LANES // 2}i32")
@@ -102,23 +106,31 @@ def weighed(typing_context, codes, row, weights):  # type: ignore[no-untyped-def
 def ones_in_common(typing_context, lines, row, planes):  # type: ignore[no-untyped-def]
     """Count the ones of a row of words that a number of several bits has, too: bit p of it is in row p of ``planes``.
 
-    Rows of ``lines`` may be longer than those of ``planes (PLANES, words)``; ones of plane p count 2^p times.
+    Ones of plane p count 2^p times. Words of planes are a multiple of `QUAD`, at most 40, and rows of ``lines`` no
+    shorter.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         line, _ = _row(context, builder, signature.args[0], arguments[0], arguments[1])
         numbers = [_row(context, builder, signature.args[2], arguments[2], _WORD(p))[0] for p in range(PLANES)]
         words = _row(context, builder, signature.args[2], arguments[2], None)[1]
-        counts = [cgutils.alloca_once(builder, _WORD, zfill=True) for _ in numbers]
-        with cgutils.for_range(builder, words) as loop:
-            word = builder.load(_place(builder, line, loop.index, _WORD))
-            for number, count in zip(numbers, counts, strict=True):
-                common = builder.and_(word, builder.load(_place(builder, number, loop.index, _WORD)))
-                builder.store(builder.add(builder.load(count), builder.ctpop(common)), count)
-        total = _WORD(0)
-        for p, count in enumerate(counts):
-            total = builder.add(total, builder.shl(builder.load(count), _WORD(p)))
-        return total
+        quad, octets, wide = (ir.VectorType(kind, 8 * QUAD // size) for kind, size in ((_WORD, 8), (_BYTE, 1), (_SHORT, 1)))
+        count = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(octets, [octets]), f"llvm.ctpop.v{8 * QUAD}i8"
+        )
+        total = cgutils.alloca_once(builder, octets, zfill=True)
+        with cgutils.for_range(builder, builder.udiv(words, _WORD(QUAD))) as loop:
+            column = builder.mul(loop.index, _WORD(QUAD))
+            places = [_place(builder, start, column, _WORD) for start in (line, *numbers)]
+            word, *others = (builder.load(builder.bitcast(place, quad.as_pointer()), align=8) for place in places)
+            found = octets(None)
+            for other in reversed(others):  # a byte holds at most 8 (2^PLANES - 1) of each of ten blocks
+                ones = builder.call(count, [builder.bitcast(builder.and_(word, other), octets)])
+                found = builder.add(builder.add(found, found), ones)
+            builder.store(builder.add(builder.load(total), found), total)
+        kind = ir.FunctionType(_SHORT, [wide])
+        reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{8 * QUAD}i16")
+        return builder.zext(builder.call(reduce, [builder.zext(builder.load(total), wide)]), _WORD)
 
     return types.int64(lines, types.int64, planes), generate
 
@@ -191,4 +203,4 @@ def _columns(builder: Any, start: Any, column: Any, kind: Any) -> Any:
     return builder.load(place, align=_bytes(kind))
 
 
-__all__ = ["LANES", "ones_in_common", "prefetch", "product_of", "squares_of", "weighed"]
+__all__ = ["LANES", "QUAD", "ones_in_common", "prefetch", "product_of", "squares_of", "weighed"]

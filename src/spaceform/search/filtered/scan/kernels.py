@@ -56,12 +56,13 @@ def _ones(x):  # type: ignore[no-untyped-def]  # compiled; the compiler knows th
 @njit(inline="always")
 def _rough(lines, floats, entry, planes, numbers):  # type: ignore[no-untyped-def]
     """Bound a score by signs: add up the four-bit coordinates of the query where the row has ones."""
-    base, low, step, total, doubt, pad = numbers
-    spot = 2 * planes.shape[1]
+    base, low, step, total, doubt, pad, spot = numbers
+    row, at, one = np.uint64(entry), np.uint64(spot), np.uint64(1)  # that no index is negative saves instructions
     common = np.float64(ones_in_common(lines, entry, planes))
-    signs = low * np.float64(floats[entry, spot + 2]) + step * common
-    bound = base + np.float64(floats[entry, spot]) * (2 * signs - total) + np.float64(floats[entry, spot + 3])
-    return bound + (doubt * np.float64(floats[entry, spot + 1]) + pad)
+    factor, deviation = np.float64(floats[row, at]), np.float64(floats[row, at + one])
+    ones, level = np.float64(floats[row, at + one + one]), np.float64(floats[row, at + one + one + one])
+    bound = base + factor * (2 * (low * ones + step * common) - total) + level
+    return bound + (doubt * deviation + pad)
 
 
 @compiled(error_model="numpy")
@@ -82,8 +83,10 @@ def positions(words, stop):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _fetch(matrix, entry, size):  # type: ignore[no-untyped-def]
-    for byte in range(0, size, LINE):
-        prefetch(matrix, entry, byte)
+    prefetch(matrix, entry, 0)
+    if size > LINE:
+        for byte in range(LINE, size, LINE):
+            prefetch(matrix, entry, byte)
 
 
 @compiled(error_model="numpy", counted=False)
@@ -113,10 +116,11 @@ def bound_by_signs(places, n, signs, bounds):  # type: ignore[no-untyped-def]
     for start in range(0, n, BLOCK):
         high = -np.inf
         for at in range(start, min(start + BLOCK, n)):
+            now = np.uint64(at)
             if at + AHEAD < n:
-                _fetch(lines, places[at + AHEAD], wide)
-            bound = _rough(lines, floats, places[at], planes, numbers)
-            each[at] = bound
+                _fetch(lines, places[now + np.uint64(AHEAD)], wide)
+            bound = _rough(lines, floats, places[now], planes, numbers)
+            each[now] = bound
             high = max(high, bound)
         highest[start // BLOCK] = high
 
