@@ -41,7 +41,8 @@ def compiled(
         chosen = settings.CACHE_DIR
         settings.CACHE_DIR = chosen or folder()
         try:
-            made: Any = numba.njit(
+            jit: Any = numba.njit  # its types leave out that references need not be counted
+            made: Any = jit(
                 nogil=True, cache=True, error_model=error_model, fastmath=fastmath, inline=inline, _nrt=counted
             )(function)
         finally:

@@ -70,5 +70,6 @@ def test_ones_in_common_count_by_the_bit_they_stand_for(words):
     lines = generator.integers(0, 2**64, (5, words), dtype=np.uint64)
     planes = generator.integers(0, 2**64, (PLANES, words), dtype=np.uint64)
     for row in range(5):
-        expected = sum(int(value & plane).bit_count() << p for p in range(PLANES) for value, plane in zip(lines[row], planes[p], strict=False))
+        both = [(p, *pair) for p in range(PLANES) for pair in zip(lines[row], planes[p], strict=True)]
+        expected = sum(int(word & other).bit_count() << p for p, word, other in both)
         assert common(lines, row, planes) == expected

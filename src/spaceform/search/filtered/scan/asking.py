@@ -204,7 +204,7 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     words, counts, places = matches
     queries, products = asked
     scores, ids, seen, told = outputs
-    plan, other, share, bit_share = wanted[0], wanted[1], wanted[7], wanted[8]
+    plan, share, bit_share = wanted[0], wanted[7], wanted[8]
     where, level, codes, error, lines = layout[:5]
     starts, _, cell_codes, cell_error, lengths, radius = layout[5:11]
     minima, steps, centre, middle, spread, signs = layout[11:]

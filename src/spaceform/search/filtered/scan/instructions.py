@@ -114,7 +114,8 @@ def ones_in_common(typing_context, lines, row, planes):  # type: ignore[no-untyp
         line, _ = _row(context, builder, signature.args[0], arguments[0], arguments[1])
         numbers = [_row(context, builder, signature.args[2], arguments[2], _WORD(p))[0] for p in range(PLANES)]
         words = _row(context, builder, signature.args[2], arguments[2], None)[1]
-        quad, octets, wide = (ir.VectorType(kind, 8 * QUAD // size) for kind, size in ((_WORD, 8), (_BYTE, 1), (_SHORT, 1)))
+        quad, octets = ir.VectorType(_WORD, QUAD), ir.VectorType(_BYTE, 8 * QUAD)
+        wide = ir.VectorType(_SHORT, 8 * QUAD)
         count = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(octets, [octets]), f"llvm.ctpop.v{8 * QUAD}i8"
         )

@@ -34,7 +34,7 @@ WAITING = 32
 LINE = 64
 """Bytes of a line of cache."""
 
-FEW = 64
+FEW = 100
 """So many rows are scored at once: to screen them takes no less."""
 
 LOOKED = 2
@@ -130,8 +130,8 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
     """Compare the first ``n`` rows by 8 bits, and score those that may be among the best.
 
     ``bounds`` are those of `bound_by_signs`, or none; ``where`` holds the positions in the base, or none where they are
-    the same. Rows wait in ``room`` while what is needed of them is fetched, first codes, then coordinates; each is looked
-    at again before it is scored, so that the same ones are as if none had waited.
+    the same. Rows wait in ``room`` while what is needed of them is fetched, first codes, then coordinates; each is
+    looked at again before it is scored, so that the same ones are as if none had waited.
     """
     rows, norms, ids = base
     level, codes, error = layout[:3]

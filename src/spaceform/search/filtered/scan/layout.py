@@ -42,9 +42,9 @@ class Layout(NamedTuple):
     ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
     ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, cells too.
     1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
-    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``, the
-    same as ``cell_codes`` of 8 bits like the rows, within ``cell_error``, their ``lengths``, and ``radius``, the largest
-    distance of a row from its centroid.
+    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``,
+    the same as ``cell_codes`` of 8 bits like rows, within ``cell_error``, their ``lengths``, and ``radius``, the
+    largest distance of a row from its centroid.
     """
 
     where: NDArray[np.int32]

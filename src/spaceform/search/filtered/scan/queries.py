@@ -19,8 +19,8 @@ standard deviations (Max, 1960: 1.596, 0.9957, 0.586, 0.3352 for 1 to 4 bits). R
 the error of the codes dominates. Two take half the time, and their error is known: bounds are wider by a sixth."""
 
 ALONG = float(np.pi / (np.pi - 2))
-"""What a query loses to its levels counts so many times more than the query in the squared error of an estimate: of the
-``pi / 2`` by which signs of normal coordinates enlarge a residual, squared, 1 is the residual and the rest the error."""
+"""What a query loses to its levels counts so many times more than the query in the squared error of an estimate:
+of the ``pi / 2`` by which signs of normal coordinates enlarge a square, 1 is the residual, the rest error."""
 
 _TOP = 2**31 - 1
 _BLOCK_BYTES = 16 * 2**20

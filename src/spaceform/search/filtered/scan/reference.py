@@ -68,9 +68,7 @@ def ask(*arguments: Any) -> None:
         ids[i, : len(found)] = [-row for _, row in found]
 
 
-def _with_cells(
-    wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray
-) -> tuple[int, Asked]:
+def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray) -> tuple[int, Asked]:
     """Return the plan of a query, and the query with the bounds of the cells."""
     plan, other, other_seconds, near, far, density, everything, _, _, at, seconds, name = wanted
     local, gamma, n = 1.0, near, layout.starts[-1]
