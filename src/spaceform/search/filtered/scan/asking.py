@@ -205,9 +205,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     queries, products = asked
     scores, ids, seen, told = outputs
     plan, share, bit_share = wanted[0], wanted[7], wanted[8]
-    where, level, codes, error, lines = layout[:5]
-    starts, _, cell_codes, cell_error, lengths, radius = layout[5:11]
-    minima, steps, centre, middle, spread, signs = layout[11:]
+    where, level, codes, error, lines, starts, _, lengths, radius = layout[:9]
+    minima, steps, centre, middle, spread, signs, cell_codes, cell_error = layout[9:]
     frame, rows = (minima, steps, centre, spread[0]), (level, codes, error)
     d, n_cells = queries.shape[1], len(counts) if plan in (-1, CELLS, PRIVATE) else 0
     exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")

@@ -54,8 +54,6 @@ class Layout(NamedTuple):
     lines: NDArray[np.uint64]
     starts: IntArray
     centroids: NDArray[np.float32]
-    cell_codes: NDArray[np.uint8]
-    cell_error: NDArray[np.float32]
     lengths: FloatArray
     radius: FloatArray
     minima: FloatArray
@@ -64,6 +62,8 @@ class Layout(NamedTuple):
     middle: FloatArray
     spread: FloatArray
     signs: NDArray[np.float32]
+    cell_codes: NDArray[np.uint8]
+    cell_error: NDArray[np.float32]
 
     @property
     def n_cells(self) -> int:
@@ -168,6 +168,6 @@ def _coded(
     by_signs = slice(None) if signs.size else slice(0)
     lines = encode_bits((view[by_signs] - middle).astype(np.float32), level[by_signs], signs)
     return Layout(
-        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, cell_codes, cell_error,
-        lengths, radius, minima, steps, centre, middle, np.array([max(spread, widest)]), signs,
+        np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, lengths, radius,
+        minima, steps, centre, middle, np.array([max(spread, widest)]), signs, cell_codes, cell_error,
     )  # fmt: skip
