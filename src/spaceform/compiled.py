@@ -27,11 +27,13 @@ def compiled(
     error_model: Literal["python", "numpy"] = "python",
     fastmath: bool | set[str] = False,
     inline: Literal["never", "always"] = "never",
+    counted: bool = True,
 ) -> Callable[[_Function], _Function]:
     """Decorate a function: `numba.njit` without Python's lock, kept in the user's cache folder.
 
-    The parameters are those of `numba.njit`. Where the folder can't be written to, or ``NUMBA_CACHE_DIR`` names
-    another, numba chooses the place.
+    The parameters are those of `numba.njit`; ``counted`` False is for functions that neither make arrays nor return
+    any: references are not counted there, which takes two atomic operations per array and call. Where the folder can't
+    be written to, or ``NUMBA_CACHE_DIR`` names another, numba chooses the place.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -39,9 +41,10 @@ def compiled(
         chosen = settings.CACHE_DIR
         settings.CACHE_DIR = chosen or folder()
         try:
-            made: Any = numba.njit(nogil=True, cache=True, error_model=error_model, fastmath=fastmath, inline=inline)(
-                function
-            )
+            jit: Any = numba.njit  # its types leave out that references need not be counted
+            made: Any = jit(
+                nogil=True, cache=True, error_model=error_model, fastmath=fastmath, inline=inline, _nrt=counted
+            )(function)
         finally:
             settings.CACHE_DIR = chosen
         return cast("_Function", made)

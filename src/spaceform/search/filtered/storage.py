@@ -40,7 +40,7 @@ from spaceform.search.filtered.segment import PrivateList, Segment
 from spaceform.search.filtered.state import State
 from spaceform.types import IntArray, PathLike
 
-FORMAT, VERSION = "spaceform filtered index", 2
+FORMAT, VERSION = "spaceform filtered index", 3
 RECORD, LOCK = "index.json", "lock"
 _TABLE = "attributes.arrow"
 _TRIED = 8

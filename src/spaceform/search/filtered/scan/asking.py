@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from spaceform.compiled import compiled
+from spaceform.search.filtered.scan.instructions import QUAD, weighed
 from spaceform.search.filtered.scan.kernels import (
     BITS,
     CELLS,
@@ -15,6 +16,7 @@ from spaceform.search.filtered.scan.kernels import (
     PRIVATE,
     PRODUCT,
     SCAN,
+    WAITING,
     _ones,
     positions,
     scan,
@@ -23,6 +25,7 @@ from spaceform.search.filtered.scan.kernels import (
     scan_products,
     score_all,
 )
+from spaceform.search.filtered.scan.queries import ALONG, PLANES, STEP
 from spaceform.search.filtered.scan.rotation import rotate
 from spaceform.search.filtered.scan.scoring import norm_of, sort_best
 
@@ -52,25 +55,30 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
     return counts
 
 
-@compiled(error_model="numpy")
+_FREE = {"reassoc", "nnan", "nsz"}
+"""The order of additions is free in what only bounds a score, and `_encode` leaves room for it: a loop that adds up
+may then be made of registers of several numbers."""
+
+
+@compiled(error_model="numpy", counted=False, fastmath=_FREE)
 def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
     """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
     minima, steps, centre, spread = frame
     d = len(exact)
-    start = size = largest = corner = 0.0
-    moved = False
-    for j in range(d):
-        value = exact[j]
-        if metric == 0:
-            value = value / norm
-        elif metric == 1:
-            value = value - centre[j]
+    start = size = largest = corner = moved = 0.0
+    if metric == 1:
+        for j in range(d):
+            value = exact[j] - centre[j]
             start -= value * value
-            value = 2 * value
-            moved = moved or centre[j] != 0
-        asked[j] = value
-        size += value * value
-        largest = max(largest, abs(value * steps[j]))
+            asked[j] = 2 * value
+            moved = max(moved, abs(centre[j]))
+    else:
+        length = norm if metric == 0 else 1.0
+        for j in range(d):
+            asked[j] = exact[j] / length
+    for j in range(d):
+        size += asked[j] * asked[j]
+        largest = max(largest, abs(asked[j] * steps[j]))
         side = max(abs(minima[j]), abs(minima[j] + 255 * steps[j]))
         corner += side * side
     size, corner = np.sqrt(size), np.sqrt(corner)
@@ -88,23 +96,29 @@ def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-unty
         weights[j] = np.int16(whole)
     offset += 128 * lost_sum
     pad = np.sqrt(lost_squares) * spread + 1e-12 * (abs(start) + size)
-    pad += 2 * _EPS * corner * (size + (corner if moved else 0.0))
+    pad += 2 * _EPS * corner * (size + (corner if moved > 0 else 0.0))
     return start, size, scale, offset, pad
 
 
-@compiled(error_model="numpy")
-def _reaches(metric, gamma, query, lengths, radius, reach):  # type: ignore[no-untyped-def]
+@compiled(error_model="numpy", counted=False)
+def _close(numbers, codes, errors, weights, close):  # type: ignore[no-untyped-def]
+    """Fill upper bounds of the scores of all centroids, by 8 bits."""
+    scale, offset, size, pad = numbers
+    for c in range(len(close)):
+        bound = offset + scale * np.float64(weighed(codes, c, weights))
+        close[c] = bound + (size * np.float64(errors[c]) + pad)
+
+
+@compiled(error_model="numpy", counted=False)
+def _reaches(metric, gamma, query, cells, close, reach):  # type: ignore[no-untyped-def]
     """Fill the best score that each cell may hold."""
-    d, start, size, pad, products = query
-    for c in range(len(lengths)):
-        product = np.float64(products[c])
-        rough = 4 * (d + 8) * _EPS * size * lengths[c]
+    (size, pad), (lengths, radius) = query, cells
+    for c in range(len(close)):
         if metric == 1:
-            squares = max(0.0, lengths[c] ** 2 - start - product - rough)
-            near = max(0.0, np.sqrt(squares) - gamma * radius[c])
+            near = max(0.0, np.sqrt(max(0.0, lengths[c] ** 2 - close[c])) - gamma * radius[c])
             reach[c] = -(near * near) * (1 - 1e-9) + pad
         else:
-            reach[c] = product + rough + gamma * size * radius[c] + pad
+            reach[c] = close[c] + gamma * size * radius[c] + pad
 
 
 @compiled(error_model="numpy")
@@ -127,7 +141,7 @@ def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
     return passing / max(1, rows)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", counted=False, fastmath=_FREE)
 def _product(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for j in range(len(a)):
@@ -135,29 +149,42 @@ def _product(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled(error_model="numpy")
-def _quarter(asked, middle, signs, turned, planes):  # type: ignore[no-untyped-def]
-    """Rotate a query and fill its planes of four bits; return the product with ``middle``, low, step, sum and norm."""
-    base, unit = _product(asked, middle), np.uint64(1)
-    rotate(asked, signs, turned)
-    low, high, total, squares = turned[0], turned[0], 0.0, 0.0
+@compiled(error_model="numpy", counted=False, fastmath=_FREE)
+def _levels(turned, levels):  # type: ignore[no-untyped-def]
+    """Round to levels; return the first, their distance and sum, and the norm of what is left with the share lost."""
+    top, d = 2.0**PLANES - 1, len(turned)
+    squares = products = rounded = total = 0.0
     for value in turned:
-        low, high = min(low, value), max(high, value)
-        total += value
         squares += np.float64(value) * np.float64(value)
-    low, high = np.float64(low), np.float64(high)
-    step = max((high - low) / 15, 1e-300)
-    for w in range(planes.shape[1]):
-        a = b = c = d = np.uint64(0)
-        for j in range(64):
-            level = np.uint64(min(15.0, max(0.0, np.rint((np.float64(turned[64 * w + j]) - low) / step))))
-            bit = np.uint64(j)
-            a |= (level & unit) << bit
-            b |= ((level >> unit) & unit) << bit
-            c |= ((level >> np.uint64(2)) & unit) << bit
-            d |= (level >> np.uint64(3)) << bit
-        planes[0, w], planes[1, w], planes[2, w], planes[3, w] = a, b, c, d
-    return base, low, step, total, np.sqrt(squares)
+    step = max(STEP * np.sqrt(squares / d), 1e-300)
+    low = -top / 2 * step
+    for j in range(d):
+        value = np.float64(turned[j])
+        level = min(top, max(0.0, np.rint((value - low) / step)))
+        levels[j] = np.uint8(level)
+        near = low + step * level
+        products += near * value
+        rounded += near * near
+        total += near
+    stretch = squares / products if products > 0 else 1.0
+    lost = max(0.0, stretch * stretch * rounded - squares)
+    return stretch * low, stretch * step, stretch * total, np.sqrt(squares + ALONG * lost)
+
+
+@compiled(error_model="numpy")
+def _quarter(asked, middle, signs, turned, levels, planes):  # type: ignore[no-untyped-def]
+    """Rotate a query and fill its planes; return the product with ``middle``, and the numbers of `_levels`."""
+    rotate(asked, signs, turned)
+    low, step, total, size = _levels(turned, levels)
+    eights = levels.view(np.uint64)
+    for p in range(len(planes)):
+        for w in range(len(eights) // 8):
+            word = np.uint64(0)
+            for b in range(8):  # the product has a bit of each of eight bytes, in order, as its highest bits
+                bits = (eights[8 * w + b] >> np.uint64(p)) & np.uint64(0x0101010101010101)
+                word |= (bits * np.uint64(0x0102040810204080) >> np.uint64(56)) << np.uint64(8 * b)
+            planes[p, w] = word
+    return _product(asked, middle), low, step, total, size
 
 
 @compiled(error_model="numpy")
@@ -168,26 +195,30 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
     asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits, their numbers per
-    cell, and for `PRODUCT` their positions; ``asked`` are queries and their products with the centroids, or for
-    `PRODUCT` with the matches. ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran,
-    and the seconds predicted for the cells. Where matches are less than half as dense around a query as overall
+    cell, and for `PRODUCT` their positions; ``asked`` are queries and, for `PRODUCT`, their products with the matches.
+    ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for
+    the cells. Where matches are less than half as dense around a query as overall
     (negative correlation), all cells are counted on: few matches were cheap when they were measured, because there
     were no others to open cells for.
     """
     words, counts, places = matches
     queries, products = asked
     scores, ids, seen, told = outputs
-    plan, other, share, bit_share = wanted[0], wanted[1], wanted[7], wanted[8]
-    where, level, codes, error, lines, starts, _, lengths, radius, minima, steps, centre, middle, spread, signs = layout
+    plan, share, bit_share = wanted[0], wanted[7], wanted[8]
+    where, level, codes, error, lines, starts, _, lengths, radius = layout[:9]
+    minima, steps, centre, middle, spread, signs, cell_codes, cell_error = layout[9:]
     frame, rows = (minima, steps, centre, spread[0]), (level, codes, error)
-    d, n_cells = queries.shape[1], 0 if plan == PRODUCT else products.shape[1]
+    d, n_cells = queries.shape[1], len(counts) if plan in (-1, CELLS, PRIVATE) else 0
     exact, asking, weights, turned = np.empty(d), np.empty(d), np.empty(d, np.int16), np.empty(signs.shape[1], "f4")
-    reach = np.empty(n_cells)
+    close, reach = np.empty(n_cells), np.empty(n_cells)
     by_signs = bit_share < 1 and len(lines) > 0
-    planes = np.zeros((4, signs.shape[1] // 64 if by_signs else 0), np.uint64)
-    floats = lines.view(np.float32)
+    n_words = signs.shape[1] // 64 if by_signs else 0
+    planes = np.zeros((PLANES, -(-n_words // QUAD) * QUAD), np.uint64)
+    floats, levels = lines.view(np.float32), np.empty(signs.shape[1], np.uint8)
     limit, size = np.empty(1), np.empty(1, np.int64)
-    if plan in (SCAN, BITS) or other in (SCAN, BITS):
+    room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), (np.empty(0), np.empty(0))
+    listed = plan in (SCAN, BITS)
+    if listed:
         places = positions(words, starts[-1])
     for i in range(first, last):
         scores[i], ids[i], seen[i], told[i, 1] = -np.inf, -1, 0, np.inf
@@ -202,39 +233,41 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
             told[i, 0] = plan
             continue
         start, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
-        query = (d, start, length, pad, products[i])
-        taken = _chosen(metric, wanted, query, (starts, lengths, radius, counts), reach, told[i])
+        _close((scale, offset, length, pad), cell_codes, cell_error, weights, close)
+        taken = _chosen(metric, wanted, (length, pad), (starts, lengths, radius, counts), close, reach, told[i])
         told[i, 0] = taken
         if taken < 0:
             continue
         one = (exact, weights, (norm, scale, offset, length * share, pad))
         mean = low = step = total = doubt = 0.0
         if planes.shape[1] and taken in (BITS, CELLS, PRIVATE):
-            mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, planes)
-        quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad))
+            mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, levels, planes)
+        quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad, 2 * n_words))
         if taken in (CELLS, PRIVATE):
-            scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i])
+            scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
         else:
+            if taken != PRODUCT and not listed:
+                places, listed = positions(words, starts[-1]), True
             seen[i, 0] += len(places)
             if taken == BITS and planes.shape[1]:
-                scan_bits(metric, places, base, rows, quarters, one, best, seen[i])
+                scan_bits(metric, places, where, base, rows, quarters, one, best, seen[i], room)
             elif taken == PRODUCT:
                 query = (exact, norm, start - _product(asking, centre), 4 * (d + 8) * _EPS * length, pad)
                 scan_products(metric, places, products[i], query, base, level, best, seen[i])
             else:
-                scan(metric, places, np.empty(0), base, rows, one, best, seen[i])
+                scan(metric, places, len(places), unknown, where, base, rows, one, best, seen[i], room)
         sort_best(scores[i], ids[i], size[0])
 
 
 @compiled(error_model="numpy")
-def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyped-def]
+def _chosen(metric, wanted, query, cells, close, reach, told):  # type: ignore[no-untyped-def]
     """Return the plan of a query, and fill the bound of every cell where cells may be opened."""
     plan, other, other_seconds, near, far, density, everything, _, _, at, seconds = wanted
     starts, lengths, radius, counts = cells
     if not len(reach):
         return plan if plan != -1 else other
     local, gamma, n = 1.0, near, starts[-1]
-    _reaches(metric, near, query, lengths, radius, reach)
+    _reaches(metric, near, query, (lengths, radius), close, reach)
     if plan == -1 or (plan == CELLS and near != far):
         local = local_density(reach, counts, starts)
     if plan == -1:
@@ -246,7 +279,7 @@ def _chosen(metric, wanted, query, cells, reach, told):  # type: ignore[no-untyp
     if plan == CELLS and local < density:
         gamma = far
     if gamma != near:
-        _reaches(metric, far, query, lengths, radius, reach)
+        _reaches(metric, far, query, (lengths, radius), close, reach)
     return plan
 
 

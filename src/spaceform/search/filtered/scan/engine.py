@@ -15,7 +15,7 @@ from spaceform.search.filtered.scan.asking import ask, cell_counts
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.kernels import positions
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
-from spaceform.search.filtered.scan.queries import products_of, products_with, share_of
+from spaceform.search.filtered.scan.queries import products_with, share_of
 from spaceform.types import FloatArray, IntArray
 
 PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE, "M": kernels.PRODUCT}
@@ -82,7 +82,6 @@ class Engine:
             places = positions(words, len(base.ids))
             products = products_with(places, queries, base=base, layout=layout, metric=self.metric)
         elif plan not in (kernels.SCAN, kernels.BITS):
-            products = products_of(queries, layout, self.metric)
             alone = plan == kernels.PRIVATE
             counts = np.ones(layout.n_cells, np.int64) if alone else cell_counts(words, layout.starts)
         found = Found(np.empty((q, k)), np.empty((q, k), np.int64), np.empty((q, 2), np.int64))

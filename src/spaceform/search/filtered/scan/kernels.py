@@ -4,7 +4,7 @@ Every scan keeps the k best in a heap and skips a row only if the upper bound of
 far. With bounds that hold the answer is therefore the same for every plan and every order. Exact scores are sums in
 float64 in a fixed order of additions, so that NumPy (`reference`) finds the same bits.
 
-Arrays stand in one function as far as they can: handed to another they cost two atomic operations each.
+Arrays are made by those that ask; the innermost functions neither make any nor count references to them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,31 @@ import numpy as np
 from numba import njit
 
 from spaceform.compiled import compiled
-from spaceform.search.filtered.scan.prefetch import prefetch
-from spaceform.search.filtered.scan.scoring import closeness_of, offer, sort_best
+from spaceform.search.filtered.scan.instructions import ones_in_common, prefetch, weighed
+from spaceform.search.filtered.scan.scoring import closeness_of, offer
 
-AHEAD, AHEAD_BITS = 12, 16
-"""Matches whose codes of 8 bits, or of 1 bit, are fetched before their turn."""
+AHEAD = 16
+"""Matches whose records of signs are fetched before their turn."""
+
+BLOCK = 32
+"""Rows that share the highest of their bounds: if it does not suffice, none of them does."""
+
+OPENED = 256
+"""Matches that are compared together when cells are opened."""
+
+STEPS = 256
+"""Steps by which cells are ordered, from the highest of their bounds to the lowest."""
+
+WAITING = 32
+"""Rows that wait for their codes, or for their coordinates, while others are compared."""
 
 LINE = 64
 """Bytes of a line of cache."""
 
-FEW = 64
+FEW = 100
 """So many rows are scored at once: to screen them takes no less."""
 
-LOOKED = 4
+LOOKED = 2
 """Times k rows are scored first when all bounds are known, those of the highest."""
 
 SCAN, BITS, CELLS, PRIVATE, PRODUCT = range(5)
@@ -41,31 +53,16 @@ def _ones(x):  # type: ignore[no-untyped-def]  # compiled; the compiler knows th
     return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@compiled(error_model="numpy")
-def _dot(codes, entry, weights):  # type: ignore[no-untyped-def]
-    """Multiply a row of bytes with 16-bit weights; 32 bits hold the sum."""
-    total = np.int32(0)
-    for j in range(len(weights)):
-        total = np.int32(total + np.int32(np.int32(codes[entry, j]) * np.int32(weights[j])))
-    return total
-
-
 @njit(inline="always")
 def _rough(lines, floats, entry, planes, numbers):  # type: ignore[no-untyped-def]
     """Bound a score by signs: add up the four-bit coordinates of the query where the row has ones."""
-    base, low, step, total, doubt, pad = numbers
-    words = planes.shape[1]
-    a = b = c = d = np.int64(0)
-    for j in range(words):
-        word = lines[entry, j]
-        a += _ones(word & planes[0, j])
-        b += _ones(word & planes[1, j])
-        c += _ones(word & planes[2, j])
-        d += _ones(word & planes[3, j])
-    spot = 2 * words
-    signs = low * np.float64(floats[entry, spot + 2]) + step * np.float64(a + 2 * b + 4 * c + 8 * d)
-    bound = base + np.float64(floats[entry, spot]) * (2 * signs - total) + np.float64(floats[entry, spot + 3])
-    return bound + (doubt * np.float64(floats[entry, spot + 1]) + pad)
+    base, low, step, total, doubt, pad, spot = numbers
+    row, at, one = np.uint64(entry), np.uint64(spot), np.uint64(1)  # that no index is negative saves instructions
+    common = np.float64(ones_in_common(lines, entry, planes))
+    factor, deviation = np.float64(floats[row, at]), np.float64(floats[row, at + one])
+    ones, level = np.float64(floats[row, at + one + one]), np.float64(floats[row, at + one + one + one])
+    bound = base + factor * (2 * (low * ones + step * common) - total) + level
+    return bound + (doubt * deviation + pad)
 
 
 @compiled(error_model="numpy")
@@ -84,94 +81,127 @@ def positions(words, stop):  # type: ignore[no-untyped-def]
     return places
 
 
-@compiled(error_model="numpy")
-def _first(reach, a, b):  # type: ignore[no-untyped-def]
-    return reach[a] > reach[b] or (reach[a] == reach[b] and a < b)
-
-
-@compiled(error_model="numpy")
-def _settle(heap, reach, top, size):  # type: ignore[no-untyped-def]
-    while True:
-        best = top
-        for child in (2 * top + 1, 2 * top + 2):
-            if child < size and _first(reach, heap[child], heap[best]):
-                best = child
-        if best == top:
-            return
-        heap[top], heap[best] = heap[best], heap[top]
-        top = best
-
-
 @njit(inline="always")
 def _fetch(matrix, entry, size):  # type: ignore[no-untyped-def]
-    for byte in range(0, size, LINE):
-        prefetch(matrix, entry, byte)
+    prefetch(matrix, entry, 0)
+    if size > LINE:
+        for byte in range(LINE, size, LINE):
+            prefetch(matrix, entry, byte)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", counted=False)
 def score_all(metric, places, base, exact, norm, best, seen):  # type: ignore[no-untyped-def]
     """Score all of some rows."""
     rows, norms, ids = base
     scores, found, size, limit = best
+    wide = 4 * rows.shape[1]
     for at in range(min(2, len(places))):
-        _fetch(rows, places[at], 4 * rows.shape[1])
+        _fetch(rows, places[at], wide)
     for at in range(len(places)):
         if at + 2 < len(places):
-            _fetch(rows, places[at + 2], 4 * rows.shape[1])
+            _fetch(rows, places[at + 2], wide)
         row = places[at]
         offer(metric, closeness_of(metric, exact, norm, rows, row, norms[row]), ids[row], scores, found, size, limit)
     seen[1] += len(places)
 
 
-@compiled(error_model="numpy")
-def scan(metric, places, bounds, base, layout, one, best, seen):  # type: ignore[no-untyped-def]
-    """Compare rows by 8 bits, and score those that may be among the best; codes are fetched some rows ahead.
+@compiled(error_model="numpy", counted=False)
+def bound_by_signs(places, n, signs, bounds):  # type: ignore[no-untyped-def]
+    """Fill the bounds by signs of the first ``n`` rows, and the highest of every `BLOCK`; records are fetched ahead."""
+    lines, floats, planes, numbers = signs
+    each, highest = bounds
+    wide = 8 * lines.shape[1]
+    for at in range(min(AHEAD, n)):
+        _fetch(lines, places[at], wide)
+    for start in range(0, n, BLOCK):
+        high = -np.inf
+        for at in range(start, min(start + BLOCK, n)):
+            now = np.uint64(at)
+            if at + AHEAD < n:
+                _fetch(lines, places[now + np.uint64(AHEAD)], wide)
+            bound = _rough(lines, floats, places[now], planes, numbers)
+            each[now] = bound
+            high = max(high, bound)
+        highest[start // BLOCK] = high
 
-    ``bounds`` are those known already, or none.
+
+@compiled(error_model="numpy", counted=False)
+def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):  # type: ignore[no-untyped-def]
+    """Compare the first ``n`` rows by 8 bits, and score those that may be among the best.
+
+    ``bounds`` are those of `bound_by_signs`, or none; ``where`` holds the positions in the base, or none where they are
+    the same. Rows wait in ``room`` while what is needed of them is fetched, first codes, then coordinates; each is
+    looked at again before it is scored, so that the same ones are as if none had waited.
     """
     rows, norms, ids = base
     level, codes, error = layout[:3]
     exact, weights, (norm, scale, offset, slack, pad) = one
     scores, found, size, limit = best
-    wide, known = codes.shape[1], len(bounds) > 0
-    for entry in places[:AHEAD]:
-        _fetch(codes, entry, wide)
-    for at in range(len(places)):
-        if at + AHEAD < len(places):
-            _fetch(codes, places[at + AHEAD], wide)
-        if known and bounds[at] < limit[0]:
-            continue
-        entry = places[at]
-        bound = offset + scale * np.float64(_dot(codes, entry, weights)) + level[entry]
-        if bound + (slack * np.float64(error[entry]) + pad) >= limit[0]:
-            seen[1] += 1
-            close = closeness_of(metric, exact, norm, rows, entry, norms[entry])
-            offer(metric, close, ids[entry], scores, found, size, limit)
+    waiting, reached = room
+    each, highest = bounds
+    known, private = len(each) > 0, len(where) > 0
+    wide = codes.shape[1]
+    for at in range(0 if known else min(WAITING, n)):
+        _fetch(codes, places[at], wide)
+    at = 0
+    while at < n:
+        many, least = 0, limit[0]
+        while at < n and many < WAITING:
+            if known and at % BLOCK == 0 and highest[at // BLOCK] < least:
+                at += BLOCK
+                continue
+            if not known or each[at] >= least:
+                ahead = at if known else at + WAITING
+                if ahead < n:
+                    _fetch(codes, places[ahead], wide)
+                waiting[many] = at
+                many += 1
+            at += 1
+        left = 0
+        for i in range(many):
+            entry = places[waiting[i]]
+            bound = offset + scale * np.float64(weighed(codes, entry, weights)) + level[entry]
+            bound = bound + (slack * np.float64(error[entry]) + pad)
+            if known:
+                bound = min(bound, each[waiting[i]])
+            if bound >= least:
+                row = where[entry] if private else entry
+                _fetch(rows, row, 4 * rows.shape[1])
+                waiting[left], reached[left] = row, bound
+                left += 1
+        for i in range(left):
+            if reached[i] >= limit[0]:
+                seen[1] += 1
+                row = waiting[i]
+                close = closeness_of(metric, exact, norm, rows, row, norms[row])
+                offer(metric, close, ids[row], scores, found, size, limit)
 
 
 @compiled(error_model="numpy")
-def scan_bits(metric, places, base, layout, signs, one, best, seen):  # type: ignore[no-untyped-def]
+def scan_bits(metric, places, where, base, layout, signs, one, best, seen, room):  # type: ignore[no-untyped-def]
     """Bound all matches by signs; score the most promising; then compare those whose bounds reach the k-th best."""
-    lines, floats, planes, numbers = signs
-    n, wide = len(places), 8 * lines.shape[1]
+    n = len(places)
     looked = min(n, LOOKED * len(best[0]))
-    bounds, high, who = np.empty(n), np.empty(looked), np.empty(looked, np.int64)
-    size, limit, least = np.zeros(1, np.int64), np.full(1, -np.inf), -np.inf
-    for entry in places[:AHEAD_BITS]:
-        _fetch(lines, entry, wide)
-    for at in range(n):
-        if at + AHEAD_BITS < n:
-            _fetch(lines, places[at + AHEAD_BITS], wide)
-        bound = _rough(lines, floats, places[at], planes, numbers)
-        bounds[at] = bound
-        if bound >= least:
-            offer(0, bound, at, high, who, size, limit)
-            least = limit[0]
-    sort_best(high, who, looked)
-    scan(metric, places[who], high, base, layout, one, best, seen)
-    bounds[who] = np.nan
-    left = np.flatnonzero(bounds >= best[3][0])
-    scan(metric, places[left], bounds[left], base, layout, one, best, seen)
+    each, highest = np.empty(n), np.empty(n // BLOCK + 1)
+    bound_by_signs(places, n, signs, (each, highest))
+    who = _highest(each, highest, looked)
+    score_all(metric, places[who], base, one[0], one[2][0], best, seen)
+    for at in who:
+        each[at] = np.nan
+    scan(metric, places, n, (each, highest), where, base, layout, one, best, seen, room)
+
+
+@compiled(error_model="numpy")
+def _highest(each, highest, many):  # type: ignore[no-untyped-def]
+    """Return where the highest of some bounds are, in no order."""
+    high, who = np.empty(many), np.empty(many, np.int64)
+    size, limit = np.zeros(1, np.int64), np.full(1, -np.inf)
+    for start in range(0, len(each), BLOCK):
+        if highest[start // BLOCK] >= limit[0]:
+            for at in range(start, min(start + BLOCK, len(each))):
+                if each[at] >= limit[0]:
+                    offer(0, each[at], at, high, who, size, limit)
+    return who
 
 
 @compiled(error_model="numpy")
@@ -196,58 +226,61 @@ def scan_products(metric, places, products, query, base, level, best, seen):  # 
 
 
 @compiled(error_model="numpy")
-def scan_cells(metric, words, cells, base, layout, signs, one, best, seen):  # type: ignore[no-untyped-def]
+def scan_cells(metric, words, cells, base, layout, signs, one, best, seen, room):  # type: ignore[no-untyped-def]
     """Open cells, the most promising first, until none can hold a row that belongs to the answer.
 
     ``cells`` holds the starts, the bound of each, the matches in each, and the positions in the base where rows are
-    those of a private list (else none). Rows are bounded by signs where ``signs`` has planes.
+    those of a private list (else none). Rows are bounded by signs where ``signs`` has planes. Cells are opened until
+    `OPENED` matches are in them, and these are compared together.
     """
     starts, reach, counts, where = cells
-    lines, floats, planes, numbers = signs
-    rows, norms, ids = base
-    level, codes, error = layout[:3]
-    exact, weights, (norm, scale, offset, slack, pad) = one
-    scores, found, size, limit = best
-    private, by_signs, wide = len(where) > 0, planes.shape[1] > 0, 8 * lines.shape[1]
-    heap = np.flatnonzero(counts)
-    left = len(heap)
-    largest = 0
-    for cell in heap:
-        largest = max(largest, starts[cell + 1] - starts[cell])
-    entries = np.empty(largest, np.int32)
-    for top in range(left // 2 - 1, -1, -1):
-        _settle(heap, reach, top, left)
-    while left > 0 and reach[heap[0]] >= limit[0]:
-        cell = heap[0]
-        left -= 1
-        heap[0] = heap[left]
-        _settle(heap, reach, 0, left)
-        n = _matches_of(words, starts[cell], starts[cell + 1], where, private, entries)
+    limit, by_signs = best[3], signs[2].shape[1] > 0
+    order, largest = _promising(reach, counts, starts)
+    entries = np.empty(OPENED + largest, np.int32)
+    room_of_bounds = len(entries) if by_signs else 0
+    bounds = (np.empty(room_of_bounds), np.empty(room_of_bounds // BLOCK + 1))
+    at = 0
+    while at < len(order):
+        n = 0
+        while at < len(order) and n < OPENED:
+            cell = order[at]
+            if reach[cell] >= limit[0]:
+                n = _add_matches(words, starts[cell], starts[cell + 1], where, entries, n)
+            at += 1
         seen[0] += n
         if by_signs:
-            for at in range(min(AHEAD_BITS, n)):
-                _fetch(lines, entries[at], wide)
-        for at in range(n):
-            entry = entries[at]
-            if by_signs:
-                if at + AHEAD_BITS < n:
-                    _fetch(lines, entries[at + AHEAD_BITS], wide)
-                if _rough(lines, floats, entry, planes, numbers) < limit[0]:
-                    continue
-            bound = offset + scale * np.float64(_dot(codes, entry, weights)) + level[entry]
-            if bound + (slack * np.float64(error[entry]) + pad) >= limit[0]:
-                seen[1] += 1
-                row = where[entry] if private else entry
-                close = closeness_of(metric, exact, norm, rows, row, norms[row])
-                offer(metric, close, ids[row], scores, found, size, limit)
+            bound_by_signs(entries, n, signs, bounds)
+        scan(metric, entries, n, bounds, where, base, layout, one, best, seen, room)
 
 
 @compiled(error_model="numpy")
-def _matches_of(words, start, stop, where, private, entries):  # type: ignore[no-untyped-def]
-    """Fill ``entries`` with those from ``start`` to ``stop`` that pass, and return their number."""
+def _promising(reach, counts, starts):  # type: ignore[no-untyped-def]
+    """Return the cells with matches, by `STEPS` steps of their bounds from the highest on, and the most rows in one."""
+    low, high, largest, many = np.inf, -np.inf, 0, 0
+    for cell in range(len(reach)):
+        if counts[cell]:
+            low, high = min(low, reach[cell]), max(high, reach[cell])
+            largest, many = max(largest, starts[cell + 1] - starts[cell]), many + 1
+    scale = (STEPS - 1) / (high - low) if low < high < np.inf else 0.0
+    steps, ends, order = np.empty(len(reach), np.int64), np.zeros(STEPS + 1, np.int64), np.empty(many, np.int64)
+    for cell in range(len(reach)):
+        if counts[cell]:
+            steps[cell] = np.int64((high - reach[cell]) * scale) if scale > 0 else 0
+            ends[steps[cell] + 1] += 1
+    for step in range(STEPS):
+        ends[step + 1] += ends[step]
+    for cell in range(len(reach)):
+        if counts[cell]:
+            order[ends[steps[cell]]] = cell
+            ends[steps[cell]] += 1
+    return order, largest
+
+
+@compiled(error_model="numpy", counted=False)
+def _add_matches(words, start, stop, where, entries, n):  # type: ignore[no-untyped-def]
+    """Add those entries from ``start`` to ``stop`` that pass to the first ``n``, and return their number."""
     zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)
-    n = 0
-    if private:
+    if len(where):
         for entry in range(start, stop):
             place = np.uint64(where[entry])
             if (words[place >> np.uint64(6)] >> (place & mask)) & unit:

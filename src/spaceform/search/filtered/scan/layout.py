@@ -24,6 +24,9 @@ METRICS = ("cosine", "euclidean", "ip")
 MAX_ROTATED = 2_048
 """Widest vectors with 1-bit codes: rows are rotated by a dense matrix, O(d^2) each."""
 
+LANES = 32
+"""Running sums of an exact score: they hide how long an addition takes, and what a wide register holds is a part."""
+
 
 class Base(NamedTuple):
     """Rows in storage order: ``rows (n, d)`` float32, their ``norms (n,)`` float64, and their ``ids (n,)`` int64."""
@@ -37,10 +40,11 @@ class Layout(NamedTuple):
     """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
 
     ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
-    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``. 1 bit: ``lines``,
-    the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the rows: to estimate
-    from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``, their ``lengths``,
-    and ``radius``, the largest distance of a row from its centroid.
+    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, cells too.
+    1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
+    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``,
+    the same as ``cell_codes`` of 8 bits like rows, within ``cell_error``, their ``lengths``, and ``radius``, the
+    largest distance of a row from its centroid.
     """
 
     where: NDArray[np.int32]
@@ -58,6 +62,8 @@ class Layout(NamedTuple):
     middle: FloatArray
     spread: FloatArray
     signs: NDArray[np.float32]
+    cell_codes: NDArray[np.uint8]
+    cell_error: NDArray[np.float32]
 
     @property
     def n_cells(self) -> int:
@@ -66,21 +72,23 @@ class Layout(NamedTuple):
 
 
 def norms_of(rows: NDArray[np.float32]) -> FloatArray:
-    """Return the norms of rows as the kernels compute them: in float64, summed in eight lanes."""
+    """Return the norms of rows as the kernels compute them: in float64, summed in `LANES` lanes."""
     squares = rows.astype(np.float64)
     return np.sqrt(lane_sum(squares * squares))
 
 
 def lane_sum(products: FloatArray) -> FloatArray:
-    """Sum ``(n, d)`` over the columns in the order of the kernels: eight running sums, then these in pairs."""
+    """Sum ``(n, d)`` over the columns in the order of the kernels: `LANES` running sums, then these by halves."""
     n, d = products.shape
-    padded = np.zeros((n, -(-d // 8) * 8))
+    padded = np.zeros((n, -(-d // LANES) * LANES))
     padded[:, :d] = products
-    lanes = np.zeros((n, 8))
-    for start in range(0, d, 8):
-        lanes += padded[:, start : start + 8]
-    pairs = lanes[:, 0::2] + lanes[:, 1::2]
-    return (pairs[:, 0] + pairs[:, 1]) + (pairs[:, 2] + pairs[:, 3])
+    lanes = np.zeros((n, LANES))
+    for start in range(0, d, LANES):
+        lanes += padded[:, start : start + LANES]
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]
 
 
 def lay_out(
@@ -155,10 +163,11 @@ def _coded(
     level = _level(view, metric)
     lengths = np.sqrt((centroids.astype(np.float64) ** 2).sum(axis=1))
     codes, error, spread = encode_bytes(view, minima, steps)
+    cell_codes, cell_error, widest = encode_bytes(centroids, minima, steps)
     middle = view.mean(axis=0, dtype=np.float64)
     by_signs = slice(None) if signs.size else slice(0)
     lines = encode_bits((view[by_signs] - middle).astype(np.float32), level[by_signs], signs)
     return Layout(
         np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, lengths, radius,
-        minima, steps, centre, middle, np.array([spread]), signs,
+        minima, steps, centre, middle, np.array([max(spread, widest)]), signs, cell_codes, cell_error,
     )  # fmt: skip

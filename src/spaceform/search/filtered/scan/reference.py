@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,17 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.asking import NEAR
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, PRIVATE, PRODUCT, SCAN
+from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, OPENED, PRIVATE, PRODUCT, SCAN, STEPS
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
 from spaceform.search.filtered.scan.queries import (
     PLANES,
     Asked,
     bounds_of_products,
     encode,
-    with_products,
+    with_cells,
     with_quarters,
 )
-from spaceform.types import FloatArray, IntArray
+from spaceform.types import BoolArray, FloatArray, IntArray
 
 
 class _Best:
@@ -52,10 +53,8 @@ def ask(*arguments: Any) -> None:
     for i in range(first, last):
         one = encode(queries[i : i + 1], layout, name, share=wanted[7])
         plan = wanted[0] if wanted[0] != -1 else wanted[1]
-        if products.shape[1] and plan != PRODUCT:
-            plan, one = _with_cells(
-                (*wanted, name), one, products[i : i + 1], counts=counts, layout=layout, told=told[i]
-            )
+        if wanted[0] in (-1, CELLS, PRIVATE):
+            plan, one = _with_cells((*wanted, name), one, counts=counts, layout=layout, told=told[i])
         told[i, 0] = plan
         if plan < 0:
             continue
@@ -69,13 +68,11 @@ def ask(*arguments: Any) -> None:
         ids[i, : len(found)] = [-row for _, row in found]
 
 
-def _with_cells(
-    wanted: Any, one: Asked, products: NDArray[np.float32], *, counts: IntArray, layout: Layout, told: FloatArray
-) -> tuple[int, Asked]:
+def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray) -> tuple[int, Asked]:
     """Return the plan of a query, and the query with the bounds of the cells."""
     plan, other, other_seconds, near, far, density, everything, _, _, at, seconds, name = wanted
     local, gamma, n = 1.0, near, layout.starts[-1]
-    centred = with_products(one, products, layout, name, gamma=near)
+    centred = with_cells(one, layout, name, gamma=near)
     if plan == -1 or (plan == CELLS and near != far):
         local = float(local_density(centred.reach[0], counts, layout.starts))
     if plan == -1:
@@ -86,7 +83,7 @@ def _with_cells(
         plan = CELLS if cells < other_seconds else other
     if plan == CELLS and local < density:
         gamma = far
-    return plan, with_products(one, products, layout, name, gamma=gamma)
+    return plan, with_cells(one, layout, name, gamma=gamma)
 
 
 def _search(
@@ -115,18 +112,33 @@ def _search(
             left = bounds >= best.limit
             return _score(inside[left], everything[left], base.ids, data=data, best=best, seen=seen)
         return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
-    cells = np.flatnonzero(counts)
-    for cell in cells[np.argsort(-asked.reach[0, cells], kind="stable")].tolist():
-        if asked.reach[0, cell] < best.limit:
-            break
-        entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+    for entries in _opened(passing, counts, layout, asked.reach[0], private=plan == PRIVATE, best=best):
         places: NDArray[np.integer] = layout.where[entries] if plan == PRIVATE else entries
-        kept = passing[places]
-        entries, places = entries[kept], places[kept]
         seen[0, 0] += len(entries)
         rough = by_bits(entries, data=data) if by_signs else np.full(len(entries), np.inf)
         _take((entries, places), rough, data=data, best=best, seen=seen)
     return None
+
+
+def _opened(
+    passing: BoolArray, counts: IntArray, layout: Layout, reach: FloatArray, *, private: bool, best: _Best
+) -> Iterator[IntArray]:
+    """Yield the matches that are compared together, from the most promising cells on."""
+    cells = np.flatnonzero(counts)
+    high = reach[cells].max(initial=-np.inf)
+    width = high - reach[cells].min(initial=np.inf)
+    scale = (STEPS - 1) / width if 0 < width < np.inf else 0.0
+    steps = ((high - reach[cells]) * scale).astype(np.int64) if scale > 0 else np.zeros(len(cells))
+    waiting: list[IntArray] = []
+    for cell in cells[np.argsort(steps, kind="stable")].tolist():
+        if reach[cell] >= best.limit:
+            entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
+            waiting.append(entries[passing[layout.where[entries] if private else entries]])
+        if sum(map(len, waiting)) >= OPENED:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> float:
@@ -140,7 +152,7 @@ def _two_passes(
 ) -> None:
     """Score the rows of the highest bounds; then those whose bounds reach the k-th best."""
     first = np.argsort(-bounds, kind="stable")[: LOOKED * best.k]
-    _take((places[first], places[first]), bounds[first], data=data, best=best, seen=seen)
+    _score(places[first], np.full(len(first), np.inf), data[0].ids, data=data, best=best, seen=seen)
     bounds[first] = np.nan
     left = np.flatnonzero(bounds >= best.limit)
     _take((places[left], places[left]), bounds[left], data=data, best=best, seen=seen)

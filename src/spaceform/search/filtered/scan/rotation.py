@@ -45,6 +45,13 @@ def as_matrix(signs: NDArray[np.float32]) -> NDArray[np.float32]:
     return rotated(np.eye(signs.shape[1], dtype=np.float32), signs)
 
 
+@compiled(error_model="numpy", counted=False)
+def _step(source, target, half):  # type: ignore[no-untyped-def]  # compiled
+    for j in range(half):
+        left, right = source[j], source[j + half]
+        target[2 * j], target[2 * j + 1] = left + right, left - right
+
+
 @compiled(error_model="numpy")
 def rotate(query, signs, turned):  # type: ignore[no-untyped-def]  # compiled
     """Fill ``turned (D,)`` with one rotated query, to the bit as `rotated` does."""
@@ -61,10 +68,11 @@ def rotate(query, signs, turned):  # type: ignore[no-untyped-def]  # compiled
             turned[j] *= signs[number, j]
         first = 0 if number % 2 == 0 else wide - size
         source[:] = turned[first : first + size]
-        for _ in range(steps):
-            for j in range(half):
-                left, right = source[j], source[j + half]
-                target[2 * j], target[2 * j + 1] = left + right, left - right
-            source, target = target, source
+        for step in range(steps):
+            if step % 2 == 0:
+                _step(source, target, half)
+            else:
+                _step(target, source, half)
+        mixed = source if steps % 2 == 0 else target
         for j in range(size):
-            turned[first + j] = source[j] * scale
+            turned[first + j] = mixed[j] * scale
