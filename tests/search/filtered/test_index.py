@@ -152,6 +152,9 @@ def test_explains_itself(fitted, queries):
     assert plan.name in plan.predicted_ms
     assert plan.matches == fitted["cosine"].count("group = 3")
     assert 0 <= plan.filter_ms <= plan.measured_ms
+    assert plan.screened == 0  # so few are scored at once
+    assert plan.scored == plan.matches
+    plan = fitted["cosine"].explain(queries[0], 10, where="price > 0")
     assert 10 <= plan.scored <= plan.screened <= plan.matches
     stats = fitted["cosine"].stats_
     assert (stats["rows"], stats["dead"], stats["tail"]) == (2_000, 0, 0)
