@@ -80,11 +80,14 @@ def test_verdicts_can_be_asked_for(tmp_path):
     assert [paper.slug for paper in filtered_papers("verdict = 'weaker'", results=tmp_path)] == ["loki"]
 
 
-def test_a_search_by_words_loads_no_torch_and_no_scikit_learn():
-    code = (
-        "import sys; from spaceform.workflows.paper_search import find_papers; "
-        "find_papers('tree', where='year > 2000'); "
-        "print([name for name in ('torch', 'sklearn', 'transformers') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_a_search_by_words_loads_neither_torch_nor_scikit_learn_nor_numba():
+    for heavy, call in [
+        (("torch", "sklearn", "transformers", "numba"), "find_papers('tree', where='year > 2000')"),
+        (("torch", "sklearn", "transformers", "numba", "pandas"), "find_papers('tree')"),
+    ]:
+        code = (
+            f"import sys; from spaceform.workflows.paper_search import find_papers; {call}; "
+            f"print([name for name in {heavy!r} if name in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"

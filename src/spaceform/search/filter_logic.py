@@ -107,7 +107,8 @@ class Not(Expr):
 
     def check(self, schema: Schema) -> Expr:
         """Check the part."""
-        return replace(self, part=self.part.check(schema))
+        part = self.part.check(schema)
+        return self if part is self.part else replace(self, part=part)
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Turn true and false around."""
@@ -141,7 +142,8 @@ class Chain(Expr):
 
     def check(self, schema: Schema) -> Expr:
         """Check the parts."""
-        return replace(self, parts=tuple(part.check(schema) for part in self.parts))
+        parts = tuple([part.check(schema) for part in self.parts])
+        return self if parts == self.parts else replace(self, parts=parts)
 
     def columns(self) -> frozenset[str]:
         """Return those of the parts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -18,8 +19,10 @@ RESERVED = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "LIKE",
 
 _MAX_PATTERN = 1_000
 _PATTERN = re.compile(r"(?:[^\\]|\\[\\%_])*", re.DOTALL)
-_ORDERED = frozenset({Kind.NUMBER, Kind.TEXT, Kind.DATE, Kind.TIMESTAMP})
-_EQUATABLE = _ORDERED | {Kind.BOOLEAN}
+_ORDERED = (Kind.NUMBER, Kind.TEXT, Kind.DATE, Kind.TIMESTAMP)
+_EQUATABLE = (*_ORDERED, Kind.BOOLEAN)
+_SIMPLE = (Kind.NUMBER, Kind.TEXT)
+"""Kinds whose literals need no fitting. These are tuples: Python takes longer to hash a kind than to compare it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Predicate(Expr):
         """Return its one column."""
         return frozenset({self.column})
 
-    def kind(self, schema: Schema, allowed: frozenset[Kind] = frozenset(Kind), remedy: str = "") -> Kind:
+    def kind(self, schema: Schema, allowed: Collection[Kind] = tuple(Kind), remedy: str = "") -> Kind:
         """Return the kind of the column if it is ``allowed``; else the error names columns that look alike."""
         if self.column not in schema.kinds:
             near = schema.near(self.column)
@@ -74,6 +77,8 @@ class Comparison(Predicate):
 
     def check(self, schema: Schema) -> Expr:
         """Fit the value; order needs an ordered kind."""
+        if self.value.kind in _SIMPLE and schema.kinds.get(self.column) is self.value.kind:
+            return self  # any operator will do
         ordered = self.operator not in ("=", "!=")
         remedy = f"ask {self.name} CONTAINS 'word'" if schema.kinds.get(self.column) is Kind.TEXTS else ""
         kind = self.kind(schema, _ORDERED if ordered else _EQUATABLE, remedy)
@@ -105,7 +110,8 @@ class In(Predicate):
         """Fit the values."""
         remedy = f"ask {self.name} CONTAINS ANY ('word', ...)" if schema.kinds.get(self.column) is Kind.TEXTS else ""
         kind = self.kind(schema, _EQUATABLE, remedy)
-        return replace(self, values=tuple(value.fitting(kind, self.column) for value in self.values))
+        values = tuple([value.fitting(kind, self.column) for value in self.values])
+        return self if values == self.values else replace(self, values=values)
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Look the values up."""
@@ -126,10 +132,10 @@ class Between(Predicate):
     def check(self, schema: Schema) -> Expr:
         """Fit the ends; they must be in order."""
         kind = self.kind(schema, _ORDERED)
-        low, high = (end.fitting(kind, self.column) for end in (self.low, self.high))
+        low, high = self.low.fitting(kind, self.column), self.high.fitting(kind, self.column)
         if not kernels.in_order(low, high):
             raise problem(f"BETWEEN {low} AND {high}", "the lower end first", place=self.low.place or self.place)
-        return self if (low, high) == (self.low, self.high) else replace(self, low=low, high=high)
+        return self if low is self.low and high is self.high else replace(self, low=low, high=high)
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
         """Compare with both ends."""
@@ -177,7 +183,9 @@ class Contains(Predicate):
 
     def check(self, schema: Schema) -> Expr:
         """The column must hold lists."""
-        self.kind(schema, frozenset({Kind.TEXTS}), f"for parts of a text ask {self.name} LIKE '%part%'")
+        if schema.kinds.get(self.column) is Kind.TEXTS:
+            return self
+        self.kind(schema, (Kind.TEXTS,), f"for parts of a text ask {self.name} LIKE '%part%'")
         return self
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:
@@ -207,7 +215,7 @@ class Like(Predicate):
     def check(self, schema: Schema) -> Expr:
         """The column must be text."""
         remedy = f"ask {self.name} CONTAINS 'word'" if schema.kinds.get(self.column) is Kind.TEXTS else ""
-        self.kind(schema, frozenset({Kind.TEXT}), remedy)
+        self.kind(schema, (Kind.TEXT,), remedy)
         return self
 
     def truth(self, table: pa.Table) -> pa.ChunkedArray:

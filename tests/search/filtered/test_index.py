@@ -1,5 +1,10 @@
 """The index answers as exact search over the passing rows does, whatever the plan, the filter and what was changed."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -147,6 +152,27 @@ def test_threads_and_numpy_give_the_same(plan, rows, queries):
         np.testing.assert_array_equal(one.closeness, other.closeness)
 
 
+def test_numba_is_not_loaded_for_an_index_in_numpy():
+    code = """
+import sys
+import numpy as np
+from spaceform.search.filtered.index import FilteredIndex
+X = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+index = FilteredIndex(compiled=False).fit(X, {"a": np.arange(300) % 7, "b": [["x", "y"][: i % 3] for i in range(300)]})
+index.prepare("a < 3")
+for plans in ("auto", "S", "B", "I", "P", "M"):
+    index.plans = plans
+    for where in ("a = 3", "a < 3", "b contains 'x' and a > 2", "not a = 1", None, [5, 9]):
+        index.query(X[:20], 3, where=where)
+index.add(X[:5] + 1, {"a": np.arange(5), "b": [["x"]] * 5})
+index.delete([3])
+assert index.query(X[:1], 3, where="a = 3").rows[0, 0] >= 0
+print([name for name in ("numba", "torch", "sklearn") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_explains_itself(fitted, queries):
     plan = fitted["cosine"].explain(queries[0], 10, where="group = 3")
     assert plan.name in plan.predicted_ms
@@ -206,6 +232,30 @@ def test_changes_are_seen_at_once_and_survive_compaction(metric, queries):
             np.testing.assert_array_equal(found.rows, ids[expected.rows])
             np.testing.assert_allclose(found.closeness, expected.closeness, rtol=1e-12, atol=1e-12)
             assert index.count(text) == mask.sum()
+
+
+@pytest.mark.parametrize("remembered", [0, 9])
+def test_searches_see_one_moment_while_rows_are_added(remembered, rows, queries):
+    X, group = rows[0], rows[1]["group"]
+    sizes = range(1_000, 1_500, 20)
+    index = FilteredIndex(recall=1.0, remembered=remembered).fit(X[: sizes[0]], {"group": group[: sizes[0]]})
+    expected = [exact_search(queries[:1], X[:n], k=5, mask=group[:n] == 3).rows[0].tolist() for n in sizes]
+    done = Event()
+
+    def ask():
+        found = []
+        while not done.is_set() or not found:
+            found.append(index.query(queries[:1], 5, where=F("group") == 3).rows[0].tolist())
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        for n in sizes[:-1]:
+            index.add(X[n : n + 20], {"group": group[n : n + 20]})
+        done.set()
+    for one in asking:
+        assert all(rows in expected for rows in one.result())
+    assert index.query(queries[:1], 5, where="group = 3").rows[0].tolist() == expected[-1]
 
 
 def test_an_index_may_lose_all_rows_and_get_new_ones():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -39,10 +40,14 @@ class Subject:
         """The positions of the rows that are laid out."""
         return np.arange(len(self.base.ids)) if self.where is None else self.where
 
+    @cached_property
+    def _alone(self) -> Engine:
+        """The engine on one thread: times are those of one."""
+        return replace(self.engine, threads=1)
+
     def scan(self, plan: str, words: Words, recall: float, *, rows: IntArray, gamma: float) -> IntArray:
         """Return the ids that a plan finds for rows as queries."""
-        alone = replace(self.engine, threads=1)  # times are those of one thread
-        return alone.scan(
+        return self._alone.scan(
             Wanted(PLANS[plan], near=gamma, far=gamma), self.base.rows[rows], _TRIED_K, words=words, base=self.base,
             layout=self.layout, recall=recall,
         )[0].ids  # fmt: skip

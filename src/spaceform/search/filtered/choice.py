@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.matching import Matches
 from spaceform.search.filtered.planner import MANY
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
-from spaceform.search.filtered.scan.kernels import FEW
+from spaceform.search.filtered.scan.plans import FEW
 from spaceform.search.filtered.state import State
 from spaceform.types import FloatArray
 
-_SCAN = Wanted(PLANS["S"])
+_ALONE = {name: Wanted(plan) for name, plan in PLANS.items()}
+"""What to run where one plan is chosen for all queries."""
 
 _NARROW = 1_024
 """Answers up to so many columns are made as wide as they were asked for, whatever matches."""
@@ -83,13 +84,13 @@ def answer(
         possible = {"S": 0.0}
     else:
         possible, wanted = _plan(state, matches, len(queries), recall=recall, allowed=allowed)
-        words, name = matches.words, matches.list_name
-        found, told = state.segment.scan(wanted, queries, width, words=words, recall=recall, name=name)
+        rows, name = matches.rows, matches.list_name
+        found, told = state.segment.scan(wanted, queries, width, rows=rows, recall=recall, name=name)
         if wanted.other == NONE and wanted.plan == NONE:  # those for which a private list is better
             left = np.flatnonzero(told[:, 0] < 0)
             if len(left):
                 private = _private(state, matches, recall)
-                part, _ = state.segment.scan(private, queries[left], width, words=words, recall=recall, name=name)
+                part, _ = state.segment.scan(private, queries[left], width, rows=rows, recall=recall, name=name)
                 for whole, piece in zip(found, part, strict=True):
                     whole[left] = piece
                 told[left, 0] = PLANS["P"]
@@ -105,7 +106,7 @@ def _plan(
     segment, exact, m = state.segment, recall >= 1, matches.inside
     costs = segment.costs
     if m <= FEW and "S" in allowed:
-        return {"S": costs.predict("S", m, exact=exact)}, _SCAN
+        return {"S": costs.predict("S", m, exact=exact)}, _ALONE["S"]
     possible: dict[str, float] = {}
     if "S" in allowed:
         possible["S"] = costs.predict("S", m, exact=exact)
@@ -128,7 +129,7 @@ def _plan(
         return possible, cells if best else cells._replace(plan=PLANS["I"])
     if not best:
         best, possible = "S", {"S": costs.predict("S", m, exact=exact)}
-    return possible, _private(state, matches, recall) if best == "P" else Wanted(PLANS[best])
+    return possible, _private(state, matches, recall) if best == "P" else _ALONE[best]
 
 
 def _private(state: State, matches: Matches, recall: float) -> Wanted:
@@ -141,7 +142,7 @@ def _scan_tail(state: State, queries: NDArray[np.float32], k: int, *, matches: M
     tail = state.tail
     assert tail is not None  # noqa: S101  the caller looked
     return state.segment.engine.scan(
-        Wanted(PLANS["S"]), queries, k, words=matches.later, base=tail.base, layout=tail.layout, recall=recall
+        _ALONE["S"], queries, k, words=matches.later, base=tail.base, layout=tail.layout, recall=recall
     )[0]
 
 

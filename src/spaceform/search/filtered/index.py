@@ -16,9 +16,17 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
-from spaceform.search.filtered.choice import Choice, Plan, answer
-from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, Matches, grouped
-from spaceform.search.filtered.rows import attribute_table, check_ids, check_rows, fitted, fitted_table, listed_ids
+from spaceform.search.filtered.choice import Plan, answer
+from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, grouped
+from spaceform.search.filtered.rows import (
+    attribute_table,
+    check_ids,
+    check_queries,
+    check_rows,
+    fitted,
+    fitted_table,
+    listed_ids,
+)
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
 from spaceform.search.filtered.scan.layout import METRICS, Base, norms_of
@@ -48,7 +56,7 @@ class FilteredIndex:
     be found; at 1 bounds are strict and every plan gives the same answer, that of `exact_search` on the float32 rows.
     ``plans`` "auto" or letters of plans to choose from, such as "SI". ``threads`` over the queries of a batch.
     ``compiled`` False runs the scans in NumPy: the same answers, slowly. ``remembered``
-    filters keep their matches (n / 8 bytes each). ``random_state`` draws cells and rotation.
+    filters keep their matches (at most n / 4 bytes each). ``random_state`` draws cells and rotation.
 
     Raises ``InputError`` for NaN, zero vectors under cosine, k < 1, filters that do not fit, ids given twice.
     Cost: fit O(n d sqrt(n)); query O(n / 64 + screened rows d); memory n (5 d + d / 8 + 16) bytes and more.
@@ -110,15 +118,15 @@ class FilteredIndex:
         rows pass, ids end in -1 and closeness in -inf. Ties go to the lowest id. Closeness is the cosine, the inner
         product, or minus the distance.
         """
-        state, asked, recall = self._asked(queries, recall)
-        check_integer(k, "k", low=1)
-        if not isinstance(where, list | tuple):
+        state, asked, recall = self._asked(queries, k, recall)
+        if not isinstance(where, (list, tuple)):
             matches = self._matcher.matches(where, state)
-            return _padded(self._answered(state, asked, k, matches=matches, recall=recall)[1], k, matches.total)
+            found = answer(state, asked, k, matches=matches, recall=recall, allowed=self._allowed())[1]
+            return _padded(found, k, matches.total)
         result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
         for rows, one in grouped(where, len(asked)):
             matches = self._matcher.matches(one, state)
-            found = self._answered(state, asked[rows], k, matches=matches, recall=recall)[1]
+            found = answer(state, asked[rows], k, matches=matches, recall=recall, allowed=self._allowed())[1]
             part = _padded(found, k, matches.total)
             result.rows[rows], result.closeness[rows] = part.rows, part.closeness
         return result
@@ -131,12 +139,11 @@ class FilteredIndex:
         self, query: ArrayLike, k: int, *, where: Filter = None, recall: float | None = None
     ) -> tuple[Nearest, Plan]:
         """Return the answer to one query ``(d,)``, ids and closeness ``(1, min(k, matches))``, and how it was found."""
-        state, asked, recall = self._asked(np.atleast_2d(np.asarray(query)), recall)
-        check_integer(k, "k", low=1)
+        state, asked, recall = self._asked(np.atleast_2d(np.asarray(query)), k, recall)
         begun = perf_counter()
         matches = self._matcher.matches(where, state)
         filtered = perf_counter() - begun
-        choice, found = self._answered(state, asked[:1], k, matches=matches, recall=recall)
+        choice, found = answer(state, asked[:1], k, matches=matches, recall=recall, allowed=self._allowed())
         took = perf_counter() - begun
         name, seconds = choice.of(0)
         predicted = {plan: round(1e3 * value, 4) for plan, value in seconds.items()}
@@ -171,12 +178,12 @@ class FilteredIndex:
         """
         with self._changing:
             state = self._changeable()
-            expression, words = self._matcher.expression(where, state)
+            expression, rows = self._matcher.expression(where, state)
             matches = self._matcher.matches(where, state)
             if not matches.inside:
                 raise InputError("where", got=f"{expression}, which no row passes", expected="a filter with matches")
             generator = as_generator(self.random_state)
-            segment = state.segment.with_list(str(expression), words, recall=self.recall, generator=generator)
+            segment = state.segment.with_list(str(expression), rows.words, recall=self.recall, generator=generator)
             self._replace(State(segment, state.alive, state.next_id, state.tail, state.tail_alive))
         return self
 
@@ -325,17 +332,16 @@ class FilteredIndex:
             "bytes_per_row": round(held / len(segment), 1), "costs": segment.costs.record(),
         }  # fmt: skip
 
-    def _answered(
-        self, state: State, asked: NDArray[np.float32], k: int, *, matches: Matches, recall: float
-    ) -> tuple[Choice, Found]:
-        return answer(state, asked, k, matches=matches, recall=recall, allowed=self._allowed())
-
-    def _asked(self, queries: ArrayLike, recall: float | None) -> tuple[State, NDArray[np.float32], float]:
+    def _asked(self, queries: ArrayLike, k: int, recall: float | None) -> tuple[State, NDArray[np.float32], float]:
         state = self._fitted()
-        asked = check_rows(queries, "queries", self.metric, width=state.segment.base.rows.shape[1])
+        asked = check_queries(queries, self.metric, width=state.segment.base.rows.shape[1])
         if recall is None:
-            return state, asked, self.recall
-        return state, asked, check_real(recall, "recall", low=0.0, high=1.0)
+            recall = self.recall
+        elif not (type(recall) is float and 0 <= recall <= 1):  # to call the check takes longer
+            recall = check_real(recall, "recall", low=0.0, high=1.0)
+        if not (type(k) is int and k > 0):
+            check_integer(k, "k", low=1)
+        return state, asked, recall
 
     def _allowed(self) -> Sequence[str]:
         if self.plans == "auto":

@@ -12,7 +12,7 @@ import numpy as np
 from spaceform.errors import InputError
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.marking import count
+from spaceform.search.filtered.sets.selected import Listed, Marked, Selected, in_order
 from spaceform.search.filtered.state import State
 from spaceform.search.filters import And, Constant, Expr, as_expression
 from spaceform.types import BoolArray, IntArray
@@ -20,17 +20,24 @@ from spaceform.types import BoolArray, IntArray
 Filter: TypeAlias = str | Expr | BoolArray | IntArray | None
 
 REMEMBERED = 256
-"""Filters whose matches are kept: N / 8 bytes each."""
+"""Filters whose matches are kept: N / 8 bytes each, or up to N / 4 for lists of rows that were asked for as bits."""
+
+_NOBODY: Words = np.empty(0, np.uint64)
 
 
 class Matches(NamedTuple):
     """The live rows that pass: in the segment and in the tail, how many, and the private list that holds them all."""
 
-    words: Words
+    rows: Selected
     later: Words
     inside: int
     total: int
     list_name: str = ""
+
+    @property
+    def words(self) -> Words:
+        """Those in the segment, as bits."""
+        return self.rows.words
 
 
 class Matcher:
@@ -39,50 +46,61 @@ class Matcher:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         """Remember nothing yet, and at most so many later."""
         self._most = remembered
-        self._known: OrderedDict[tuple[int, object], tuple[Expr, Words]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, object], tuple[Expr, Selected]] = OrderedDict()
         self._lock = Lock()
 
     def matches(self, where: Filter, state: State) -> Matches:
         """Return what passes. Raises ``FilterError`` and ``InputError`` for what is no filter of these rows."""
-        alive, later_alive = state.live
-        if where is None or isinstance(where, (str, Expr)):
-            expression, words = self.expression(where, state)
-            later = bitmaps.pack(expression.mask(state.tail.table)) if state.tail else later_alive
-            name = _list_name(expression, state) if state.segment.lists else ""
+        segment, name, later = state.segment, "", _NOBODY
+        # isinstance would ask the registry of abstract classes, which takes longer
+        if where is None or isinstance(where, str) or Expr in type(where).__mro__:
+            expression, rows = self.expression(where, state)  # type: ignore[arg-type]
+            if state.tail:
+                later = bitmaps.pack(expression.mask(state.tail.table))
+            if segment.lists:
+                name = _list_name(expression, state)
         else:
-            words, later = _of_array(where, state)
-            name = ""
+            rows, later = _of_array(where, state)
         if state.has_dead:
-            words = words & alive
-        inside = count(words)
-        if state.tail is None:
-            return Matches(words, later, inside, inside, name)
-        later = later & later_alive
-        return Matches(words, later, inside, inside + count(later), name)
+            rows = _alive(rows, state)
+        inside = total = rows.count
+        if state.tail is not None:
+            later = later & state.live[1]
+            total += segment.attributes.sets.count(later)
+        return Matches(rows, later, inside, total, name)
 
-    def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Words]:
+    def expression(self, where: str | Expr | None, state: State) -> tuple[Expr, Selected]:
         """Return the checked expression and the rows of the segment for which it is true, dead ones included."""
         attributes = state.segment.attributes
-        if not self._most:
-            checked = as_expression(where).check(attributes.schema)
-            return checked, attributes.passing(checked)
         key = (id(attributes), where)
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
-        checked = as_expression(where).check(attributes.schema)
-        found = checked, attributes.passing(checked)
-        with self._lock:
-            self._known[key] = found
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
+        if self._most:
+            with self._lock:
+                if key in self._known:
+                    self._known.move_to_end(key)
+                    return self._known[key]
+        expression = as_expression(where) if where is None or isinstance(where, str) else where
+        checked = expression.check(attributes.schema)
+        found = checked, attributes.select(checked)
+        if self._most:
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > self._most:
+                    self._known.popitem(last=False)
         return found
 
     def forget(self) -> None:
         """Drop what is remembered: the segment was replaced."""
         with self._lock:
             self._known.clear()
+
+
+def _alive(rows: Selected, state: State) -> Selected:
+    """Return the rows that are alive."""
+    sets = state.segment.attributes.sets
+    if isinstance(rows, Listed):
+        return Listed(rows.places[state.alive[rows.places]], len(state.segment), sets)
+    words = rows.words & state.live[0]
+    return Marked(words, sets.count(words))
 
 
 def per_query(where: Any, q: int) -> list[Filter] | None:
@@ -115,7 +133,7 @@ def grouped(where: Any, q: int) -> Iterator[tuple[IntArray, Filter]]:
         yield np.array(members), listed[members[0]]
 
 
-def _of_array(where: Any, state: State) -> tuple[Words, Words]:
+def _of_array(where: Any, state: State) -> tuple[Selected, Words]:
     array = np.asarray(where)
     if array.ndim != 1 or (array.dtype.kind not in "biu" and array.size):
         raise InputError(
@@ -123,12 +141,14 @@ def _of_array(where: Any, state: State) -> tuple[Words, Words]:
             expected="a condition, booleans (one per id up to the largest), or a list of ids",
         )  # fmt: skip
     inside, later = state.segment.base.ids, state.tail.base.ids if state.tail else np.empty(0, np.int64)
+    sets = state.segment.attributes.sets
     if array.dtype == np.bool_:
         if len(array) != state.next_id:
             raise InputError(
                 "where", got=f"a mask of {len(array)}", expected=f"{state.next_id}: one entry per id up to the largest"
             )
-        return bitmaps.pack(array[inside]), bitmaps.pack(array[later])
+        words = bitmaps.pack(array[inside])
+        return Marked(words, sets.count(words)), bitmaps.pack(array[later])
     ids = array.astype(np.int64)
     if ids.size and (ids.min() < 0 or array.max() >= state.next_id):
         bad = int(array.min() if ids.min() < 0 else array.max())
@@ -136,10 +156,8 @@ def _of_array(where: Any, state: State) -> tuple[Words, Words]:
     if len(np.unique(ids)) < len(ids):
         raise InputError("where", got="an id twice", expected="every id once")
     places, after = state.find(ids)
-    return (
-        bitmaps.scattered(places[places >= 0], len(inside)),
-        bitmaps.scattered(after[after >= 0], len(later)),
-    )
+    rows = in_order(places[places >= 0].astype(np.int32), len(inside), sets)
+    return rows, bitmaps.scattered(after[after >= 0], len(later))
 
 
 def _list_name(expression: Expr, state: State) -> str:

@@ -7,9 +7,10 @@ import platform
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
 from time import thread_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,15 @@ Run = Callable[[str, Sequence[Words], float], None]
 """Answers the held-out queries by a plan, each among matches of its own, at a recall."""
 
 
+class _Curve(NamedTuple):
+    """Seconds by matches, ascending: their slopes up to the next, and the least from each on (and behind the last)."""
+
+    at: list[float]
+    seconds: list[float]
+    slopes: list[float]
+    least: list[float]
+
+
 @dataclass(frozen=True)
 class Costs:
     """Measured seconds per query of each plan and mode (``S``, ``S exact``, ...) at ``matches``, and recalls by gamma.
@@ -45,7 +55,8 @@ class Costs:
     seconds: Mapping[str, Sequence[float]]
     recalls: Sequence[float]
     recalls_far: Sequence[float]
-    _curves: dict[tuple[str, bool], tuple[list[float], list[float]]] = field(
+    _curves: dict[tuple[str, bool], _Curve] = field(default_factory=dict, compare=False, repr=False)
+    _arrays: dict[tuple[str, bool], tuple[FloatArray, FloatArray]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -58,34 +69,37 @@ class Costs:
 
     def predict(self, plan: str, matches: float, *, exact: bool) -> float:
         """Return the expected seconds of a query; infinite for a plan that was not measured."""
-        at, seconds = self._measured(plan, exact)
+        at, seconds, slopes, _ = self._curves.get((plan, exact)) or self._measured(plan, exact)
         after = bisect_right(at, matches)  # of a handful: NumPy takes longer to begin
-        if after == len(at):
-            return seconds[-1]
         if not after:
             return seconds[0]
-        share = (matches - at[after - 1]) / (at[after] - at[after - 1])
-        return seconds[after - 1] + share * (seconds[after] - seconds[after - 1])
+        return seconds[after - 1] + slopes[after - 1] * (matches - at[after - 1])
 
     def least(self, plan: str, matches: float, *, exact: bool) -> float:
         """Return the fewest seconds that a query among ``matches`` or more may take."""
-        at, seconds = self._measured(plan, exact)
-        return min([self.predict(plan, matches, exact=exact), *seconds[bisect_right(at, matches) :]])
+        at, _, _, least = self._curves.get((plan, exact)) or self._measured(plan, exact)
+        return min(self.predict(plan, matches, exact=exact), least[bisect_right(at, matches)])
 
     def curve(self, plan: str, *, exact: bool) -> tuple[FloatArray, FloatArray]:
         """Return the measured seconds by matches, ascending; infinite for a plan that was not measured."""
-        at, seconds = self._measured(plan, exact)
-        return np.array(at), np.array(seconds)
-
-    def _measured(self, plan: str, exact: bool) -> tuple[list[float], list[float]]:
         key = plan, exact
-        if key not in self._curves:
-            measured = self.seconds.get(plan, self.seconds.get(f"{plan} exact"))
-            if exact:
-                measured = self.seconds.get(f"{plan} exact")
-            at, known = (self.matches, measured) if measured is not None else ([0.0], [math.inf])
-            self._curves[key] = [float(one) for one in at][::-1], [float(one) for one in known][::-1]
-        return self._curves[key]
+        if key not in self._arrays:
+            at, seconds, _, _ = self._measured(plan, exact)
+            self._arrays[key] = np.array(at), np.array(seconds)
+        return self._arrays[key]
+
+    def _measured(self, plan: str, exact: bool) -> _Curve:
+        """Return what was measured of a plan by matches, ascending; infinite for a plan that was not."""
+        measured = self.seconds.get(plan, self.seconds.get(f"{plan} exact"))
+        if exact:
+            measured = self.seconds.get(f"{plan} exact")
+        known = (self.matches, measured) if measured is not None else ([0.0], [math.inf])
+        at, seconds = ([float(one) for one in some][::-1] for some in known)
+        steps = zip(pairwise(seconds), pairwise(at), strict=True)
+        slopes = [(after - before) / (right - left) for (before, after), (left, right) in steps]
+        least = list(accumulate([math.inf, *seconds[::-1]], min))[::-1]
+        self._curves[plan, exact] = _Curve(at, seconds, [*slopes, 0.0], least)
+        return self._curves[plan, exact]
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""

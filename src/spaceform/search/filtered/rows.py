@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from spaceform.checks import check_matrix
 from spaceform.errors import InputError
 from spaceform.ops.pairs import ZERO_NORM
-from spaceform.search.filtered.scan.marking import extent
 from spaceform.space_rows import ID, check_attributes
 from spaceform.types import IntArray
 
 _LARGEST = 1e15
 """Coordinates up to which float32 squares and their sums are far from overflow."""
+
+_FLOAT32 = np.dtype(np.float32)
+
+_SHORT, _LONG = 1e-20, 1e29
+"""Squared norms, in float32, between which no coordinate is beyond `_LARGEST`, and every vector has a direction."""
 
 
 def check_rows(X: ArrayLike, name: str, metric: str, *, width: int | None = None) -> NDArray[np.float32]:
@@ -24,10 +28,8 @@ def check_rows(X: ArrayLike, name: str, metric: str, *, width: int | None = None
 
     Raises ``InputError`` for NaN, infinities, coordinates beyond 1e15, another width, and zero vectors under cosine.
     """
-    if isinstance(X, np.ndarray) and X.dtype == np.float32 and X.ndim == 2 and X.size and X.shape[1] == width:
-        largest, smallest = extent(np.ascontiguousarray(X))  # a query takes less than the steps below
-        if largest <= _LARGEST and (metric != "cosine" or smallest >= 2 * ZERO_NORM):
-            return X.copy(order="C")
+    if _is_plain(X, metric, width):
+        return X.copy(order="C")
     matrix = check_matrix(X, name, width=width)
     if np.abs(matrix).max() > _LARGEST:
         raise InputError(name, got="coordinates beyond 1e15", expected="smaller values", remedy="rescale")
@@ -38,6 +40,27 @@ def check_rows(X: ArrayLike, name: str, metric: str, *, width: int | None = None
             row = int(norms.argmin())
             raise InputError(name, got=f"norm {norms[row]:.3g} in row {row}", expected="rows with a direction")
     return rows
+
+
+def check_queries(X: ArrayLike, metric: str, *, width: int) -> NDArray[np.float32]:
+    """Return queries ``(q, d)`` as `check_rows` returns rows, but as they are where nothing is to be changed."""
+    if _is_plain(X, metric, width) and X.flags.carray:
+        return X
+    return check_rows(X, "queries", metric, width=width)
+
+
+def _is_plain(X: Any, metric: str, width: int | None) -> TypeGuard[NDArray[np.float32]]:
+    """Return whether it is sure, from one look at squared norms, that these are good rows in float32."""
+    if type(X) is not np.ndarray or X.dtype != _FLOAT32:
+        return False
+    shape, least = X.shape, _SHORT if metric == "cosine" else 0.0
+    if shape == (1, width):
+        row = X[0]
+        return least <= float(row.dot(row)) <= _LONG
+    if len(shape) != 2 or not X.size or (width is not None and shape[1] != width):
+        return False
+    squares = np.einsum("nd,nd->n", X, X)
+    return bool(squares.min() >= least and squares.max() <= _LONG)
 
 
 def check_ids(ids: ArrayLike | None, n: int, following: int) -> IntArray:
@@ -65,7 +88,12 @@ def listed_ids(ids: ArrayLike) -> IntArray:
 
 def attribute_table(attributes: Any, ids: IntArray) -> pa.Table:
     """Return the ids as column ``id`` and the attributes in settled types, as an Arrow table."""
-    return pa.table({ID: pa.array(ids), **check_attributes(attributes, len(ids))}).combine_chunks()
+    return pa.table({ID: as_arrow(ids), **check_attributes(attributes, len(ids))}).combine_chunks()
+
+
+def as_arrow(ids: IntArray) -> pa.Array:
+    """Return a copy of integers; `pyarrow.array` would load pandas, where it is there, to see whether they are its."""
+    return pa.Array.from_buffers(pa.int64(), len(ids), [None, pa.py_buffer(ids.astype(np.int64).tobytes())])
 
 
 def fitted_table(attributes: Any, ids: IntArray, schema: pa.Schema) -> pa.Table:
@@ -79,7 +107,7 @@ def fitted_table(attributes: Any, ids: IntArray, schema: pa.Schema) -> pa.Table:
         raise InputError(
             "attributes", got=f"columns {sorted(columns)}", expected=f"those of the index: {sorted(names)}"
         )
-    arrays = [pa.array(ids), *(fitted(columns[name], schema.field(name)) for name in names)]
+    arrays = [as_arrow(ids), *(fitted(columns[name], schema.field(name)) for name in names)]
     return pa.table(arrays, schema=schema).combine_chunks()
 
 

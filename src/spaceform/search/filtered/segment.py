@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.calibration import calibrated
 from spaceform.search.filtered.planner import Costs
 from spaceform.search.filtered.postings import AttributeIndex
+from spaceform.search.filtered.rows import as_arrow
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Found, Wanted
 from spaceform.search.filtered.scan.layout import Base, Layout, frozen, lay_out
+from spaceform.search.filtered.scan.plans import BITS, SCAN
+from spaceform.search.filtered.sets.selected import Selected
 from spaceform.types import FloatArray, IntArray, Progress, no_progress
+
+_NO_WORDS: Words = np.empty(0, np.uint64)
+"""What plans are given that go through a list of rows."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,15 @@ class Segment:
         return np.argsort(self.base.ids, kind="stable")
 
     def scan(
-        self, wanted: Wanted, queries: NDArray[np.float32], k: int, *, words: Words, recall: float, name: str = ""
+        self, wanted: Wanted, queries: NDArray[np.float32], k: int, *, rows: Selected, recall: float, name: str = ""
     ) -> tuple[Found, FloatArray]:
-        """Answer queries among the matches ``words``; plan P goes through the list of the filter ``name``."""
+        """Answer queries among ``rows``; plan P goes through the list of the filter ``name``."""
         layout = self.lists[name].layout if wanted.plan == PLANS["P"] else self.layout
-        return self.engine.scan(wanted, queries, k, words=words, base=self.base, layout=layout, recall=recall)
+        places = rows.places if self.engine.compiled else None
+        words = _NO_WORDS if places is not None and wanted.plan in (SCAN, BITS) else rows.words
+        return self.engine.scan(
+            wanted, queries, k, words=words, places=places, base=self.base, layout=layout, recall=recall
+        )
 
     def with_list(self, name: str, words: Words, *, recall: float, generator: np.random.Generator) -> Segment:
         """Give a filter with matches ``words`` a layout of its own, by which plan P finds its answers."""
@@ -71,7 +81,7 @@ def build(
     progress("lay out rows", 0, 2)
     order, layout = lay_out(base, engine.metric, n_cells=None, generator=generator)
     sorted_base = frozen(Base(np.ascontiguousarray(base.rows[order]), base.norms[order], base.ids[order]))
-    attributes = AttributeIndex(table.take(order).combine_chunks())
+    attributes = AttributeIndex(table.take(as_arrow(order)).combine_chunks(), compiled=engine.compiled)
     progress("measure plans", 1, 2)
     costs = calibrated(sorted_base, layout, engine, recall=recall, generator=generator)
     progress("measure plans", 2, 2)

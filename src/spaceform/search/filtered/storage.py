@@ -222,7 +222,7 @@ def _open(folder: Path, record: dict[str, Any], *, verify: bool) -> Opened:
         lists[one["filter"]] = PrivateList(layout, costs)
     layout = _mapped_layout(arrays, 0)
     costs = _costs(record["costs"], (base, layout, engine), recall=options["recall"])
-    segment = Segment(base, layout, AttributeIndex(table), engine, costs, lists)
+    segment = Segment(base, layout, AttributeIndex(table, compiled=engine.compiled), engine, costs, lists)
     state, records, size = State.of(segment, record["next_id"]), 0, 0
     for kind, payload, size in read_journal(_log(folder, generation)):  # noqa: B007  its last value is the log's end
         records += 1

@@ -16,7 +16,7 @@ from spaceform.search.attributes import Schema
 from spaceform.search.exact import Nearest
 from spaceform.search.filtered.matching import grouped
 from spaceform.search.filtered.postings import AttributeIndex
-from spaceform.search.filtered.rows import attribute_table, check_rows
+from spaceform.search.filtered.rows import attribute_table, check_queries, check_rows
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filters import Constant, Expr, as_expression
 from spaceform.types import BoolArray, FloatArray, IntArray, RandomState
@@ -79,7 +79,7 @@ class AbstractReference(ABC):
         """Return what `query` returns, and the distances ``(q,)`` computed: the work, whatever the machine."""
         if not hasattr(self, "_given"):
             raise InputError("index", got="an index without rows", expected="a fitted one", remedy="call fit")
-        given = check_rows(queries, "queries", self.metric, width=self._given.shape[1])
+        given = check_queries(queries, self.metric, width=self._given.shape[1])
         check_integer(k, "k", low=1)
         check_integer(self.search_list, "search_list", low=1)
         result = Nearest(np.full((len(given), k), -1), np.full((len(given), k), -np.inf))

@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaceform.search.exact import exact_search
-from spaceform.search.filtered.scan import bitmaps, kernels
+from spaceform.search.filtered.scan import bitmaps, plans
 from spaceform.search.filtered.scan.cells import assign, k_means
 from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes
 from spaceform.search.filtered.scan.engine import Engine, Wanted
 from spaceform.search.filtered.scan.layout import METRICS, Base, frozen, lay_out, norms_of
-from spaceform.search.filtered.scan.rotation import as_matrix, random_signs, rotate, rotated
+from spaceform.search.filtered.scan.rotation import rotate
+from spaceform.search.filtered.scan.turning import as_matrix, random_signs, rotated
 
-PLANS = [kernels.SCAN, kernels.BITS, kernels.CELLS, kernels.PRIVATE, kernels.PRODUCT]
+PLANS = [plans.SCAN, plans.BITS, plans.CELLS, plans.PRIVATE, plans.PRODUCT]
 
 
 def laid_out(X, metric, seed=0, where=None):
@@ -31,7 +32,7 @@ def answers(compiled, plan, data, *, mask, queries, metric, k, recall=1.0, gamma
     base, layout, private = data
     found, _ = Engine(metric, compiled).scan(
         Wanted(plan, near=gamma, far=gamma), queries, k, words=bitmaps.pack(mask[base.ids]), base=base,
-        layout=private if plan == kernels.PRIVATE else layout, recall=recall,
+        layout=private if plan == plans.PRIVATE else layout, recall=recall,
     )  # fmt: skip
     return found
 
@@ -96,7 +97,7 @@ def test_the_cell_plan_skips_what_is_far(rows, queries):
     X, everything = rows[0], np.ones(len(rows[0]), bool)
     data = laid_out(X, "cosine")
     options = {"mask": everything, "queries": queries, "metric": "cosine", "k": 5}
-    seen = answers(True, kernels.CELLS, data, recall=0.9, gamma=0.3, **options)[2]
+    seen = answers(True, plans.CELLS, data, recall=0.9, gamma=0.3, **options)[2]
     assert seen[:, 0].mean() < len(X) / 5
 
 

@@ -10,12 +10,6 @@ import numpy as np
 from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.instructions import QUAD, weighed
 from spaceform.search.filtered.scan.kernels import (
-    BITS,
-    CELLS,
-    FEW,
-    PRIVATE,
-    PRODUCT,
-    SCAN,
     WAITING,
     _ones,
     positions,
@@ -25,12 +19,10 @@ from spaceform.search.filtered.scan.kernels import (
     scan_products,
     score_all,
 )
+from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, NEAR, PRIVATE, PRODUCT, SCAN
 from spaceform.search.filtered.scan.queries import ALONG, PLANES, STEP
 from spaceform.search.filtered.scan.rotation import rotate
 from spaceform.search.filtered.scan.scoring import norm_of, sort_best
-
-NEAR = 16
-"""Cells nearest to a query whose matches tell how dense matches are around it."""
 
 _EPS = float(np.finfo(np.float32).eps)
 
@@ -195,11 +187,11 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
     asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits, their numbers per
-    cell, and for `PRODUCT` their positions; ``asked`` are queries and, for `PRODUCT`, their products with the matches.
-    ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for
-    the cells. Where matches are less than half as dense around a query as overall
-    (negative correlation), all cells are counted on: few matches were cheap when they were measured, because there
-    were no others to open cells for.
+    cell, and their positions (none where they are not known; `PRODUCT` needs them; with them bits are needed for cells
+    only); ``asked`` are queries and, for `PRODUCT`, their products with the matches. ``outputs`` are scores, ids and
+    seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for the cells. Where matches are
+    less than half as dense around a query as overall (negative correlation), all cells are counted on: few matches were
+    cheap when they were measured, because there were no others to open cells for.
     """
     words, counts, places = matches
     queries, products = asked
@@ -217,8 +209,8 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
     floats, levels = lines.view(np.float32), np.empty(signs.shape[1], np.uint8)
     limit, size = np.empty(1), np.empty(1, np.int64)
     room, unknown = (np.empty(WAITING, np.int64), np.empty(WAITING)), (np.empty(0), np.empty(0))
-    listed = plan in (SCAN, BITS)
-    if listed:
+    listed = len(places) > 0 or plan in (SCAN, BITS)
+    if not len(places) and plan in (SCAN, BITS):
         places = positions(words, starts[-1])
     for i in range(first, last):
         scores[i], ids[i], seen[i], told[i, 1] = -np.inf, -1, 0, np.inf
@@ -281,6 +273,3 @@ def _chosen(metric, wanted, query, cells, close, reach, told):  # type: ignore[n
     if gamma != near:
         _reaches(metric, far, query, (lengths, radius), close, reach)
     return plan
-
-
-__all__ = ["BITS", "CELLS", "NEAR", "PRIVATE", "PRODUCT", "SCAN", "ask", "cell_counts", "local_density"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan.rotation import as_matrix
+from spaceform.search.filtered.scan.turning import as_matrix
 from spaceform.types import FloatArray
 
 _BLOCK_BYTES = 16 * 2**20

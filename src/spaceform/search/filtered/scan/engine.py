@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache, cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan import kernels, reference
-from spaceform.search.filtered.scan.asking import ask, cell_counts
+from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.kernels import positions
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
+from spaceform.search.filtered.scan.plans import BITS, CELLS, PRIVATE, PRODUCT, SCAN
 from spaceform.search.filtered.scan.queries import products_with, share_of
 from spaceform.types import FloatArray, IntArray
 
-PLANS = {"S": kernels.SCAN, "B": kernels.BITS, "I": kernels.CELLS, "P": kernels.PRIVATE, "M": kernels.PRODUCT}
+PLANS = {"S": SCAN, "B": BITS, "I": CELLS, "P": PRIVATE, "M": PRODUCT}
 """S: all matches, by 8 bits. B: all, by 1 bit first. I: the most promising cells. P: those of a private list. M: all,
 by one matrix product for many queries."""
 
@@ -26,8 +27,10 @@ NAMES = {code: name for name, code in PLANS.items()}
 NONE = -1
 """No plan: the choice is open, or nothing is to be run."""
 
+_INT64 = np.dtype(np.int64)
 _ONE_CELL = np.ones(1, np.int64)
 _NOTHING = np.zeros(1)
+_NO_PRODUCTS = np.empty((1, 0), np.float32)
 _NO_PLACES = np.empty(0, np.int32)
 _CODES = {metric: code for code, metric in enumerate(METRICS)}
 
@@ -59,6 +62,27 @@ class Wanted(NamedTuple):
     seconds: FloatArray = _NOTHING
 
 
+class Kernels(NamedTuple):
+    """The functions that scan, compiled or in NumPy."""
+
+    ask: Callable[..., None]
+    positions: Callable[[Words, int], NDArray[np.integer[Any]]]
+    cell_counts: Callable[[Words, IntArray], IntArray]
+    compiled: bool
+
+
+@cache
+def _kernels(*, compiled: bool) -> Kernels:
+    """Return one or the other; numba, which takes a second to load, is loaded for those that are compiled only."""
+    if compiled:
+        from spaceform.search.filtered.scan import addresses, asking
+
+        return Kernels(addresses.ask, asking.positions, asking.cell_counts, compiled)
+    from spaceform.search.filtered.scan import reference
+
+    return Kernels(reference.ask, bitmaps.positions, reference.cell_counts, compiled)
+
+
 @dataclass(frozen=True)
 class Engine:
     """How scans run: the metric, compiled or in NumPy, and on how many threads."""
@@ -67,34 +91,42 @@ class Engine:
     compiled: bool = True
     threads: int = 1
 
+    @cached_property
+    def kernels(self) -> Kernels:
+        """The functions that scan."""
+        return _kernels(compiled=self.compiled)
+
     def scan(
         self, wanted: Wanted, queries: NDArray[np.float32], k: int, *, words: Words, base: Base, layout: Layout,
-        recall: float,
+        recall: float, places: NDArray[np.int32] | None = None,
     ) -> tuple[Found, FloatArray]:  # fmt: skip
         """Answer queries; return also ``(q, 2)``: the plan that each took, and the seconds predicted for the cells.
 
-        O(q (D log D + screened rows d)), and O(q d n_cells) for plans that use cells.
+        Matches are ``words``, or if they are known ``places`` in ascending order; with these compiled plans that use no
+        cells need no words. O(q (D log D + screened rows d)), and O(q d n_cells) for plans that use cells.
         """
         q, d = queries.shape
-        plan = wanted.plan
-        products, counts, places = np.empty((q, 0), np.float32), _ONE_CELL, _NO_PLACES
-        if plan == kernels.PRODUCT:
-            places = positions(words, len(base.ids))
-            products = products_with(places, queries, base=base, layout=layout, metric=self.metric)
-        elif plan not in (kernels.SCAN, kernels.BITS):
-            alone = plan == kernels.PRIVATE
-            counts = np.ones(layout.n_cells, np.int64) if alone else cell_counts(words, layout.starts)
-        found = Found(np.empty((q, k)), np.empty((q, k), np.int64), np.empty((q, 2), np.int64))
+        plan, kernels = wanted.plan, self.kernels
+        products, counts = _NO_PRODUCTS if q == 1 else np.empty((q, 0), np.float32), _ONE_CELL
+        if plan == PRODUCT:
+            places = kernels.positions(words, len(base.ids)) if places is None else places  # type: ignore[assignment]
+            products = products_with(places, queries, base=base, layout=layout, metric=self.metric)  # type: ignore[arg-type]
+        elif plan not in (SCAN, BITS):
+            alone = plan == PRIVATE
+            counts = np.ones(layout.n_cells, np.int64) if alone else kernels.cell_counts(words, layout.starts)
+        found = Found(np.empty((q, k)), np.empty((q, k), _INT64), np.empty((q, 2), _INT64))
         told = np.empty((q, 2))
-        run = ask if self.compiled else reference.ask
         numbers = (*wanted[:7], share_of(recall, d), share_of(recall, layout.signs.shape[1]), *wanted[7:])
-        shared = _CODES[self.metric], numbers, (words, counts, places), tuple(base), tuple(layout), (queries, products)
+        matches = words, counts, _NO_PLACES if places is None else places
+        held = base.memory, layout.memory  # a name, so that they stay while compiled code reads there
+        data = (held[0].address, held[1].address) if kernels.compiled else (base, layout)
+        shared = _CODES[self.metric], numbers, matches, *data, (queries, products)
         outputs = (*found, told)
         if self.threads == 1 or q == 1:
-            run(*shared, 0, q, outputs)
+            kernels.ask(*shared, 0, q, outputs)
         else:
             edges = np.linspace(0, q, min(self.threads, q) + 1).astype(int).tolist()
             with ThreadPoolExecutor(self.threads) as pool:
                 bounds = itertools.pairwise(edges)
-                list(pool.map(lambda part: run(*shared, *part, outputs), bounds))  # type: ignore[call-arg]
+                list(pool.map(lambda part: kernels.ask(*shared, *part, outputs), bounds))
         return found, told

@@ -14,6 +14,7 @@ from numba import njit
 
 from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.instructions import ones_in_common, prefetch, weighed
+from spaceform.search.filtered.scan.plans import LOOKED, OPENED, STEPS
 from spaceform.search.filtered.scan.scoring import closeness_of, offer
 
 AHEAD = 16
@@ -22,27 +23,11 @@ AHEAD = 16
 BLOCK = 32
 """Rows that share the highest of their bounds: if it does not suffice, none of them does."""
 
-OPENED = 256
-"""Matches that are compared together when cells are opened."""
-
-STEPS = 256
-"""Steps by which cells are ordered, from the highest of their bounds to the lowest."""
-
 WAITING = 32
 """Rows that wait for their codes, or for their coordinates, while others are compared."""
 
 LINE = 64
 """Bytes of a line of cache."""
-
-FEW = 100
-"""So many rows are scored at once: to screen them takes no less."""
-
-LOOKED = 2
-"""Times k rows are scored first when all bounds are known, those of the highest."""
-
-SCAN, BITS, CELLS, PRIVATE, PRODUCT = range(5)
-"""What to do: all matches by 8 bits; by 1 bit first; the most promising cells; the same over a private list; all
-matches by a matrix product."""
 
 
 @njit(inline="always")

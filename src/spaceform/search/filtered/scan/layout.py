@@ -8,6 +8,8 @@ for ``euclidean``, the rows themselves for ``ip``. There a score is ``base + lev
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan.cells import assign, k_means
 from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes
-from spaceform.search.filtered.scan.rotation import random_signs
+from spaceform.search.filtered.scan.turning import random_signs
 from spaceform.types import FloatArray, IntArray
 
 METRICS = ("cosine", "euclidean", "ip")
@@ -27,26 +29,45 @@ MAX_ROTATED = 2_048
 LANES = 32
 """Running sums of an exact score: they hide how long an addition takes, and what a wide register holds is a part."""
 
+_BASE_KINDS = np.float32, np.float64, np.int64
+_LAYOUT_KINDS = (
+    np.int32, np.float64, np.uint8, np.float32, np.uint64, np.int64, np.float32, *(7 * [np.float64]), np.float32,
+    np.uint8, np.float32,
+)  # fmt: skip
+"""What compiled code takes the arrays of rows and of a layout for (`addresses`)."""
 
-class Base(NamedTuple):
-    """Rows in storage order: ``rows (n, d)`` float32, their ``norms (n,)`` float64, and their ``ids (n,)`` int64."""
 
+class Memory(NamedTuple):
+    """Where arrays lie: the ``address`` of a ``table`` that has address, rows and columns of each of ``arrays``."""
+
+    address: int
+    table: IntArray
+    arrays: tuple[np.ndarray, ...]
+
+
+def _memory(arrays: Iterable[np.ndarray], kinds: Sequence[Any]) -> Memory:
+    """Return where arrays of some kinds lie, without gaps between rows; whoever reads there must hold the answer."""
+    held = tuple(np.ascontiguousarray(array, kind) for array, kind in zip(arrays, kinds, strict=True))
+    table = np.array([(one.ctypes.data, *one.shape, 1)[:3] for one in held], np.int64)
+    return Memory(table.ctypes.data, table, held)
+
+
+class _Base(NamedTuple):
     rows: NDArray[np.float32]
     norms: FloatArray
     ids: IntArray
 
 
-class Layout(NamedTuple):
-    """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
+class Base(_Base):
+    """Rows in storage order: ``rows (n, d)`` float32, their ``norms (n,)`` float64, and their ``ids (n,)`` int64."""
 
-    ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
-    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, cells too.
-    1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
-    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``,
-    the same as ``cell_codes`` of 8 bits like rows, within ``cell_error``, their ``lengths``, and ``radius``, the
-    largest distance of a row from its centroid.
-    """
+    @cached_property
+    def memory(self) -> Memory:
+        """Where the arrays lie."""
+        return _memory(self, _BASE_KINDS)
 
+
+class _Layout(NamedTuple):
     where: NDArray[np.int32]
     level: FloatArray
     codes: NDArray[np.uint8]
@@ -65,10 +86,27 @@ class Layout(NamedTuple):
     cell_codes: NDArray[np.uint8]
     cell_error: NDArray[np.float32]
 
+
+class Layout(_Layout):
+    """Codes of some rows, cell by cell: cell c holds entries ``starts[c]`` to ``starts[c + 1]``.
+
+    ``where`` maps entries to positions in the base (empty where they are the same). 8 bits: ``codes (n, d)``,
+    ``x ~ minima + steps codes`` within ``error``; ``spread`` is the largest norm of ``codes - 128``, cells too.
+    1 bit: ``lines``, the records of `encode_bits` of ``x - middle`` rotated by ``signs``; ``middle`` is the mean of the
+    rows: to estimate from centroids errs a fifth less, and multiplies a query with all of them. Cells: ``centroids``,
+    the same as ``cell_codes`` of 8 bits like rows, within ``cell_error``, their ``lengths``, and ``radius``, the
+    largest distance of a row from its centroid.
+    """
+
     @property
     def n_cells(self) -> int:
         """The number of cells."""
         return len(self.starts) - 1
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Where the arrays lie."""
+        return _memory(self, _LAYOUT_KINDS)
 
 
 def norms_of(rows: NDArray[np.float32]) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan.layout import Base, Layout, norms_of
-from spaceform.search.filtered.scan.rotation import rotated
+from spaceform.search.filtered.scan.turning import rotated
 from spaceform.types import FloatArray, IntArray
 
 PLANES, STEP = 2, 0.9957

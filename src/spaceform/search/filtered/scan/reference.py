@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
-from spaceform.search.filtered.scan.asking import NEAR
-from spaceform.search.filtered.scan.kernels import BITS, CELLS, FEW, LOOKED, OPENED, PRIVATE, PRODUCT, SCAN, STEPS
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
+from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, LOOKED, NEAR, OPENED, PRIVATE, PRODUCT, SCAN, STEPS
 from spaceform.search.filtered.scan.queries import (
     PLANES,
     Asked,
@@ -66,6 +65,12 @@ def ask(*arguments: Any) -> None:
         found = sorted(best.heap, reverse=True)
         scores[i, : len(found)] = [closeness for closeness, _ in found]
         ids[i, : len(found)] = [-row for _, row in found]
+
+
+def cell_counts(words: bitmaps.Words, starts: IntArray) -> IntArray:
+    """Return how many rows of a set lie in each range ``starts[i]`` to ``starts[i + 1]``."""
+    passing = np.cumsum(bitmaps.unpack(words, int(starts[-1])))
+    return np.diff(np.append(0, passing)[starts])
 
 
 def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray) -> tuple[int, Asked]:

@@ -1,0 +1,22 @@
+"""What to do with a query, by number, and what compiled code and its twin in NumPy agree on; without numba."""
+
+from __future__ import annotations
+
+SCAN, BITS, CELLS, PRIVATE, PRODUCT = range(5)
+"""What to do: all matches by 8 bits; by 1 bit first; the most promising cells; the same over a private list; all
+matches by a matrix product."""
+
+FEW = 100
+"""So many rows are scored at once: to screen them takes no less."""
+
+LOOKED = 2
+"""Times k rows are scored first when all bounds are known, those of the highest."""
+
+OPENED = 256
+"""Matches that are compared together when cells are opened."""
+
+STEPS = 256
+"""Steps by which cells are ordered, from the highest of their bounds to the lowest."""
+
+NEAR = 16
+"""Cells nearest to a query whose matches tell how dense matches are around it."""
