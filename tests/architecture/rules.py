@@ -164,7 +164,8 @@ def _is_given(function: Function, holder: ast.ClassDef | None) -> bool:
     bases = [dotted(base) for base in holder.bases] if holder else []
     decorators = [dotted(node.func if isinstance(node, ast.Call) else node) for node in function.decorator_list]
     compiled = any(
-        name.rpartition(".")[2] in {"compiled", "njit", "jit", "vectorize", "guvectorize"} for name in decorators
+        name.rpartition(".")[2] in {"compiled", "njit", "jit", "vectorize", "guvectorize", "intrinsic"}
+        for name in decorators
     )
     return compiled or function.name.startswith("__") or any(base.endswith("autograd.Function") for base in bases)
 

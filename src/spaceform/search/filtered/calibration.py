@@ -88,10 +88,12 @@ def timed(subject: Subject, costs: Costs, *, recall: float, generator: np.random
             subject.scan(plan, some, asked, rows=row[None], gamma=costs.gamma(asked))
 
     plans = ["P"] if subject.where is not None else ["S", "I", "M", *(["B"] if subject.layout.signs.size else [])]
-    modes = {" exact": 1.0} if recall >= 1 else {"": recall, " exact": 1.0}
-    measured = planner.measure(run, plans, len(subject.base.ids), queries=len(rows), modes=modes, drawn=generator)
-    asked = {name: len(many) if name[0] == "M" else len(rows) for name in measured}
-    seconds = {name: [time / asked[name] for time in times] for name, times in measured.items()}
+    asked = {f"{plan} exact": (plan, 1.0) for plan in plans}
+    if recall < 1:
+        asked |= {plan: (plan, recall) for plan in plans if plan != "M"}  # whose bounds do not depend on it
+    measured = planner.measure(run, asked, len(subject.base.ids), queries=len(rows), drawn=generator)
+    count = {name: len(many) if name[0] == "M" else len(rows) for name in measured}
+    seconds = {name: [time / count[name] for time in times] for name, times in measured.items()}
     matches = [share * len(subject.inside) for share in SHARES]
     machine = planner.this_machine(compiled=subject.engine.compiled)
     return replace(costs, machine=machine, matches=matches, seconds=seconds)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.matching import Matches
-from spaceform.search.filtered.planner import MANY
+from spaceform.search.filtered.planner import MANY, tiles
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
 from spaceform.search.filtered.scan.plans import FEW
 from spaceform.search.filtered.state import State
@@ -21,9 +21,6 @@ _ALONE = {name: Wanted(plan) for name, plan in PLANS.items()}
 
 _NARROW = 1_024
 """Answers up to so many columns are made as wide as they were asked for, whatever matches."""
-
-_PRODUCTS = 64 * 2**20
-"""Products of queries and matches that may be held at once, 4 bytes each."""
 
 _SURELY = 0.55
 """Cells are opened if they are expected to take no more than this share of another plan's time. How many must be opened
@@ -83,17 +80,16 @@ def answer(
         told[:, 0] = PLANS["S"]
         possible = {"S": 0.0}
     else:
-        possible, wanted = _plan(state, matches, len(queries), recall=recall, allowed=allowed)
+        possible, wanted, other = _plan(state, matches, len(queries), recall=recall, allowed=allowed)
         rows, name = matches.rows, matches.list_name
         found, told = state.segment.scan(wanted, queries, width, rows=rows, recall=recall, name=name)
-        if wanted.other == NONE and wanted.plan == NONE:  # those for which a private list is better
+        if other is not None:  # for queries that should not open cells
             left = np.flatnonzero(told[:, 0] < 0)
             if len(left):
-                private = _private(state, matches, recall)
-                part, _ = state.segment.scan(private, queries[left], width, rows=rows, recall=recall, name=name)
+                part, _ = state.segment.scan(other, queries[left], width, rows=rows, recall=recall, name=name)
                 for whole, piece in zip(found, part, strict=True):
                     whole[left] = piece
-                told[left, 0] = PLANS["P"]
+                told[left, 0] = other.plan
     if state.tail is not None and matches.total > matches.inside:
         found = _joined(found, _scan_tail(state, queries, width, matches=matches, recall=recall))
     return Choice(told, possible), found
@@ -101,19 +97,19 @@ def answer(
 
 def _plan(
     state: State, matches: Matches, q: int, *, recall: float, allowed: Sequence[str]
-) -> tuple[dict[str, float], Wanted]:
-    """Return the seconds predicted for plans that cost every query the same, and what to run."""
+) -> tuple[dict[str, float], Wanted, Wanted | None]:
+    """Return the seconds predicted for plans that cost every query the same, what to run, and what for those left."""
     segment, exact, m = state.segment, recall >= 1, matches.inside
     costs = segment.costs
     if m <= FEW and "S" in allowed:
-        return {"S": costs.predict("S", m, exact=exact)}, _ALONE["S"]
+        return {"S": costs.predict("S", m, exact=exact)}, _ALONE["S"], None
     possible: dict[str, float] = {}
     if "S" in allowed:
         possible["S"] = costs.predict("S", m, exact=exact)
     if "B" in allowed and segment.layout.signs.size:
         possible["B"] = costs.predict("B", m, exact=exact)
-    if "M" in allowed and q >= MANY and q * m <= _PRODUCTS:
-        possible["M"] = costs.predict("M", m, exact=exact)
+    if "M" in allowed and q > 1:
+        possible["M"] = costs.predict("M", m, exact=exact) * MANY * tiles(q) / q
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
     best = min(possible, key=lambda name: possible[name], default="")
@@ -122,17 +118,22 @@ def _plan(
         at, seconds = costs.curve("I", exact=exact)
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
+        alone = best in ("P", "M")  # what reads something other than the layout of the cells
         cells = Wanted(
-            NONE, NONE if best == "P" else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
+            NONE, NONE if alone else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
             m / len(segment), everything, at, seconds,
         )  # fmt: skip
-        return possible, cells if best else cells._replace(plan=PLANS["I"])
+        other = _alone(best, state, matches, recall) if alone else None
+        return possible, cells if best else cells._replace(plan=PLANS["I"]), other
     if not best:
         best, possible = "S", {"S": costs.predict("S", m, exact=exact)}
-    return possible, _private(state, matches, recall) if best == "P" else _ALONE[best]
+    return possible, _alone(best, state, matches, recall), None
 
 
-def _private(state: State, matches: Matches, recall: float) -> Wanted:
+def _alone(name: str, state: State, matches: Matches, recall: float) -> Wanted:
+    """Return what to run for queries that all take one plan."""
+    if name != "P":
+        return _ALONE[name]
     private = state.segment.lists[matches.list_name]
     gamma = private.costs.gamma(recall, far=matches.inside < len(private.layout.where))
     return Wanted(PLANS["P"], near=gamma, far=gamma)

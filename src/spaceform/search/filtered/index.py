@@ -333,7 +333,7 @@ class FilteredIndex:
         }  # fmt: skip
 
     def _asked(self, queries: ArrayLike, k: int, recall: float | None) -> tuple[State, NDArray[np.float32], float]:
-        state = self._fitted()
+        state = self._fitted().on(self.threads)
         asked = check_queries(queries, self.metric, width=state.segment.base.rows.shape[1])
         if recall is None:
             recall = self.recall

@@ -21,13 +21,14 @@ from spaceform.types import FloatArray, IntArray
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)
 """Selectivities at which plans are timed; between them times are interpolated in the number of matches."""
 
-MANY = 16
-"""Queries under one filter from which on a matrix product is considered, and with which it is timed."""
+MANY, _HALF = 16, 0.6
+"""Queries under one filter with which a matrix product is timed; the share of the time that up to half of them take."""
 
 GAMMAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of a cell's radius that are tried when the cell plan is calibrated; 1 is a bound."""
 
-_ROUNDS = 5
+_ROUNDS, _LONG = 5, 0.015
+"""How often a plan is timed at a selectivity; after so many seconds no longer, once it was timed twice."""
 
 Run = Callable[[str, Sequence[Words], float], None]
 """Answers the held-out queries by a plan, each among matches of its own, at a recall."""
@@ -110,6 +111,12 @@ class Costs:
         }  # fmt: skip
 
 
+def tiles(q: int) -> float:
+    """Return how many times as long as for `MANY` a matrix product takes for ``q`` queries."""
+    whole, rest = divmod(q, MANY)
+    return whole + (_HALF if 0 < rest <= MANY // 2 else float(rest > 0))
+
+
 def this_machine(*, compiled: bool) -> str:
     """Name what the constants depend on: the processor, and whether kernels are compiled."""
     model = ""
@@ -120,15 +127,15 @@ def this_machine(*, compiled: bool) -> str:
 
 
 def measure(
-    run: Run, plans: Sequence[str], n: int, *, queries: int, modes: Mapping[str, float], drawn: Any
+    run: Run, asked: Mapping[str, tuple[str, float]], n: int, *, queries: int, drawn: Any
 ) -> dict[str, list[float]]:
     """Time plans at every selectivity of `SHARES`, best of five; return the seconds per call of ``run``.
 
-    ``modes`` maps the ending of a name ("" or " exact") to a recall; ``drawn`` is a generator for random matches, which
-    differ between the ``queries``: rows that the query before has looked at would be in the cache.
+    ``asked`` are plans and recalls by name. What takes long is timed less often, since little noise is in it. ``drawn``
+    is a generator for random matches, which differ between the ``queries``: rows that the query before has looked at
+    would be in the cache.
     """
     words = [[bitmaps.pack(drawn.random(n) < share) for _ in range(queries)] for share in SHARES]
-    asked = {plan + ending: (plan, recall) for plan in plans for ending, recall in modes.items()}
     seconds: dict[str, list[float]] = {name: [] for name in asked}
     for plan, recall in asked.values():
         run(plan, words[-1], recall)  # compile, and fetch pages
@@ -136,6 +143,8 @@ def measure(
         times: dict[str, list[float]] = {name: [] for name in asked}
         for _ in range(_ROUNDS):  # in turns: what slows the machine for a moment slows all plans
             for name, (plan, recall) in asked.items():
+                if len(times[name]) > 1 and sum(times[name]) > _LONG:
+                    continue
                 begun = thread_time()
                 run(plan, some, recall)
                 times[name].append(thread_time() - begun)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from spaceform.checks import check_integer
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.layout import Base, Layout, frozen, lay_out_tail, norms_of
@@ -41,11 +42,22 @@ class State:
     next_id: int
     tail: Tail | None = None
     tail_alive: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
+    _on: dict[int, State] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, segment: Segment, next_id: int) -> State:
         """Return the state in which all rows of a segment are alive."""
         return cls(segment, np.ones(len(segment), bool), next_id)
+
+    def on(self, threads: int) -> State:
+        """Return the same rows, searched on so many threads."""
+        engine = self.segment.engine
+        if engine.threads == threads:
+            return self
+        if threads not in self._on:
+            engine = replace(engine, threads=check_integer(threads, "threads", low=1))
+            self._on[threads] = replace(self, segment=replace(self.segment, engine=engine))
+        return self._on[threads]
 
     def __len__(self) -> int:
         """The number of rows alive."""

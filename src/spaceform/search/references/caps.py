@@ -51,7 +51,7 @@ class CapsIndex(AbstractReference):
         depth = check_integer(self.depth, "depth", low=0)
         count = max(1, int(np.sqrt(n))) if self.clusters is None else check_integer(self.clusters, "clusters", low=1)
         self._labels = Labels(self._attributes.table, self.columns)
-        self._centroids = k_means(self._rows, min(count, n), generator)
+        self._centroids = k_means(self._rows, min(count, n), generator)[0]
         cluster, codes = assign(self._rows, self._centroids), self._labels.codes
         order: list[IntArray] = []
         self._starts = np.zeros((len(self._centroids), depth + 2), np.int64)

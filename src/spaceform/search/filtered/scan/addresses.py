@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.asking import ask as ask_arrays
+from spaceform.search.filtered.scan.batches.many import multiply as multiply_arrays
 
 
 @intrinsic
@@ -67,6 +68,12 @@ def layout_at(address):  # type: ignore[no-untyped-def]
 
 
 @compiled(error_model="numpy")
-def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
+def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  # type: ignore[no-untyped-def]
     """Do what `asking.ask` does, with base and layout given by their addresses."""
-    ask_arrays(metric, wanted, matches, base_at(base), layout_at(layout), asked, first, last, outputs)
+    ask_arrays(metric, wanted, matches, base_at(base), layout_at(layout), queries, first, last, outputs)
+
+
+@compiled(error_model="numpy")
+def multiply(metric, places, base, layout, queries, outputs):  # type: ignore[no-untyped-def]
+    """Do what `batches.many.multiply` does, with base and layout given by their addresses."""
+    multiply_arrays(metric, places, base_at(base), layout_at(layout), queries, outputs)

@@ -16,10 +16,9 @@ from spaceform.search.filtered.scan.kernels import (
     scan,
     scan_bits,
     scan_cells,
-    scan_products,
     score_all,
 )
-from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, NEAR, PRIVATE, PRODUCT, SCAN
+from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, NEAR, PRIVATE, SCAN
 from spaceform.search.filtered.scan.queries import ALONG, PLANES, STEP
 from spaceform.search.filtered.scan.rotation import rotate
 from spaceform.search.filtered.scan.scoring import norm_of, sort_best
@@ -180,21 +179,19 @@ def _quarter(asked, middle, signs, turned, levels, planes):  # type: ignore[no-u
 
 
 @compiled(error_model="numpy")
-def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # type: ignore[no-untyped-def]
+def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  # type: ignore[no-untyped-def]
     """Answer queries ``first`` to ``last``: fill scores and ids, best first, from -inf and -1; count rows in ``seen``.
 
     ``wanted`` holds the plan to run, or -1 to choose between cells and ``other`` (-1: run nothing then); the seconds
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
     opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
     asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits, their numbers per
-    cell, and their positions (none where they are not known; `PRODUCT` needs them; with them bits are needed for cells
-    only); ``asked`` are queries and, for `PRODUCT`, their products with the matches. ``outputs`` are scores, ids and
-    seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for the cells. Where matches are
-    less than half as dense around a query as overall (negative correlation), all cells are counted on: few matches were
-    cheap when they were measured, because there were no others to open cells for.
+    cell, and their positions (none where they are not known; with them bits are needed for cells only).
+    ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for
+    the cells. Where matches are less than half as dense around a query as overall (negative correlation), all cells are
+    counted on: few matches were cheap when they were measured, because there were no others to open cells for.
     """
     words, counts, places = matches
-    queries, products = asked
     scores, ids, seen, told = outputs
     plan, share, bit_share = wanted[0], wanted[7], wanted[8]
     where, level, codes, error, lines, starts, _, lengths, radius = layout[:9]
@@ -238,14 +235,11 @@ def ask(metric, wanted, matches, base, layout, asked, first, last, outputs):  # 
         if taken in (CELLS, PRIVATE):
             scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
         else:
-            if taken != PRODUCT and not listed:
+            if not listed:
                 places, listed = positions(words, starts[-1]), True
             seen[i, 0] += len(places)
             if taken == BITS and planes.shape[1]:
                 scan_bits(metric, places, where, base, rows, quarters, one, best, seen[i], room)
-            elif taken == PRODUCT:
-                query = (exact, norm, start - _product(asking, centre), 4 * (d + 8) * _EPS * length, pad)
-                scan_products(metric, places, products[i], query, base, level, best, seen[i])
             else:
                 scan(metric, places, len(places), unknown, where, base, rows, one, best, seen[i], room)
         sort_best(scores[i], ids[i], size[0])

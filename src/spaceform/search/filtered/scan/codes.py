@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.scan.turning import as_matrix
 from spaceform.types import FloatArray
 
-_BLOCK_BYTES = 16 * 2**20
+_BLOCK_BYTES = 2**19
 _LINE_WORDS = 8
 """Words of a line of the processor's cache."""
 
@@ -34,25 +34,28 @@ def encode_bytes(
     return codes, error, spread
 
 
-def encode_bits(gaps: NDArray[np.float32], level: FloatArray, signs: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Encode residuals ``r (n, d)`` by the signs of their rotated coordinates (RaBitQ, Gao and Long, SIGMOD 2024).
+def encode_bits(
+    X: NDArray[np.float32], middle: FloatArray, level: FloatArray, signs: NDArray[np.float32]
+) -> NDArray[np.uint64]:
+    """Encode residuals ``r = X - middle``, ``(n, d)``, by the signs of their rotated coordinates.
 
-    With ``s`` the signs and ``t`` the rotated residual, ``q . r`` is estimated without bias by
-    ``(s . q) |r|^2 / |t|_1``, and the error is about ``|q| |r| sqrt(D |r|^2 / |t|_1^2 - 1)`` times a standard normal
-    over ``sqrt(D - 1)``. A row becomes one record of words, so that a screen fetches it at once: D / 64 words of signs,
-    then four float32: the factor of ``s . q``, the ``|r| sqrt(D |r|^2 / |t|_1^2 - 1)`` of the error, the number of
-    ones, and ``level`` rounded up. Records begin where lines of the cache do, or fill one in a whole number. O(n d D).
+    This is RaBitQ (Gao and Long, SIGMOD 2024). With ``s`` the signs and ``t`` the rotated residual, ``q . r`` is
+    estimated without bias by ``(s . q) |r|^2 / |t|_1``, and the error is about ``|q| |r| sqrt(D |r|^2 / |t|_1^2 - 1)``
+    times a standard normal over ``sqrt(D - 1)``. A row becomes one record of words, so that a screen fetches it at
+    once: D / 64 words of signs, then four float32: the factor of ``s . q``, the ``|r| sqrt(D |r|^2 / |t|_1^2 - 1)`` of
+    the error, the number of ones, and ``level`` rounded up. Records begin where lines of the cache do, or fill one in a
+    whole number. O(n d D).
     """
     words = signs.shape[1] // 64
-    lines = _aligned(len(gaps), _record(words + 2))
+    lines = _aligned(len(X), _record(words + 2))
     floats = lines.view(np.float32)[:, 2 * words : 2 * words + 4]
-    if not len(gaps):
+    if not len(X):
         return lines
-    matrix = as_matrix(signs)[: gaps.shape[1]]
+    matrix = as_matrix(signs)[: X.shape[1]]
     height = max(1, _BLOCK_BYTES // (4 * signs.shape[1]))
-    for start in range(0, len(gaps), height):
+    for start in range(0, len(X), height):
         block = slice(start, start + height)
-        turned = gaps[block] @ matrix
+        turned = (X[block] - middle).astype(np.float32) @ matrix
         positive = turned > 0
         lines[block, :words] = np.packbits(positive, axis=1, bitorder="little").view(np.uint64)
         squares = np.einsum("nd,nd->n", turned, turned, dtype=np.float64)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -13,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
+from spaceform.search.filtered.scan.batches.threads import share
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
 from spaceform.search.filtered.scan.plans import BITS, CELLS, PRIVATE, PRODUCT, SCAN
-from spaceform.search.filtered.scan.queries import products_with, share_of
+from spaceform.search.filtered.scan.queries import share_of
 from spaceform.types import FloatArray, IntArray
 
 PLANS = {"S": SCAN, "B": BITS, "I": CELLS, "P": PRIVATE, "M": PRODUCT}
@@ -28,9 +27,12 @@ NONE = -1
 """No plan: the choice is open, or nothing is to be run."""
 
 _INT64 = np.dtype(np.int64)
+
+_SHARED = 2**24
+"""Multiply-adds from which on threads share the rows of a product: fewer take less than to wake a thread."""
+
 _ONE_CELL = np.ones(1, np.int64)
 _NOTHING = np.zeros(1)
-_NO_PRODUCTS = np.empty((1, 0), np.float32)
 _NO_PLACES = np.empty(0, np.int32)
 _CODES = {metric: code for code, metric in enumerate(METRICS)}
 
@@ -68,6 +70,8 @@ class Kernels(NamedTuple):
     ask: Callable[..., None]
     positions: Callable[[Words, int], NDArray[np.integer[Any]]]
     cell_counts: Callable[[Words, IntArray], IntArray]
+    multiply: Callable[..., None]
+    join: Callable[..., None]
     compiled: bool
 
 
@@ -76,11 +80,14 @@ def _kernels(*, compiled: bool) -> Kernels:
     """Return one or the other; numba, which takes a second to load, is loaded for those that are compiled only."""
     if compiled:
         from spaceform.search.filtered.scan import addresses, asking
+        from spaceform.search.filtered.scan.batches.many import join
 
-        return Kernels(addresses.ask, asking.positions, asking.cell_counts, compiled)
+        return Kernels(addresses.ask, asking.positions, asking.cell_counts, addresses.multiply, join, compiled)
     from spaceform.search.filtered.scan import reference
 
-    return Kernels(reference.ask, bitmaps.positions, reference.cell_counts, compiled)
+    return Kernels(
+        reference.ask, bitmaps.positions, reference.cell_counts, reference.multiply, reference.join, compiled
+    )
 
 
 @dataclass(frozen=True)
@@ -105,13 +112,12 @@ class Engine:
         Matches are ``words``, or if they are known ``places`` in ascending order; with these compiled plans that use no
         cells need no words. O(q (D log D + screened rows d)), and O(q d n_cells) for plans that use cells.
         """
+        if wanted.plan == PRODUCT:
+            found_places = self.kernels.positions(words, len(base.ids)) if places is None else places
+            return self._multiplied(queries, k, places=found_places, base=base, layout=layout)
         q, d = queries.shape
-        plan, kernels = wanted.plan, self.kernels
-        products, counts = _NO_PRODUCTS if q == 1 else np.empty((q, 0), np.float32), _ONE_CELL
-        if plan == PRODUCT:
-            places = kernels.positions(words, len(base.ids)) if places is None else places  # type: ignore[assignment]
-            products = products_with(places, queries, base=base, layout=layout, metric=self.metric)  # type: ignore[arg-type]
-        elif plan not in (SCAN, BITS):
+        plan, kernels, counts = wanted.plan, self.kernels, _ONE_CELL
+        if plan not in (SCAN, BITS):
             alone = plan == PRIVATE
             counts = np.ones(layout.n_cells, np.int64) if alone else kernels.cell_counts(words, layout.starts)
         found = Found(np.empty((q, k)), np.empty((q, k), _INT64), np.empty((q, 2), _INT64))
@@ -120,13 +126,32 @@ class Engine:
         matches = words, counts, _NO_PLACES if places is None else places
         held = base.memory, layout.memory  # a name, so that they stay while compiled code reads there
         data = (held[0].address, held[1].address) if kernels.compiled else (base, layout)
-        shared = _CODES[self.metric], numbers, matches, *data, (queries, products)
+        shared = _CODES[self.metric], numbers, matches, *data, queries
         outputs = (*found, told)
         if self.threads == 1 or q == 1:
             kernels.ask(*shared, 0, q, outputs)
         else:
-            edges = np.linspace(0, q, min(self.threads, q) + 1).astype(int).tolist()
-            with ThreadPoolExecutor(self.threads) as pool:
-                bounds = itertools.pairwise(edges)
-                list(pool.map(lambda part: kernels.ask(*shared, *part, outputs), bounds))
+            share(lambda _, first, last: kernels.ask(*shared, first, last, outputs), q, min(self.threads, q))
+        return found, told
+
+    def _multiplied(
+        self, queries: NDArray[np.float32], k: int, *, places: NDArray[np.integer[Any]], base: Base, layout: Layout
+    ) -> tuple[Found, FloatArray]:
+        """Answer by a matrix product, whose rows the threads share; O(q m d)."""
+        kernels, (q, d) = self.kernels, queries.shape
+        parts = self.threads if len(places) * q * d >= _SHARED else 1
+        scores, ids = np.empty((parts, q, k)), np.empty((parts, q, k), _INT64)
+        sizes, seen = np.zeros((parts, q), _INT64), np.zeros((parts, q, 2), _INT64)
+        held = base.memory, layout.memory
+        data = (held[0].address, held[1].address) if kernels.compiled else (base, layout)
+
+        def work(part: int, first: int, last: int) -> None:
+            outputs = scores[part], ids[part], sizes[part], seen[part]
+            kernels.multiply(_CODES[self.metric], places[first:last], *data, queries, outputs)
+
+        share(work, len(places), parts)
+        found = Found(np.empty((q, k)), np.empty((q, k), _INT64), np.empty((q, 2), _INT64))
+        kernels.join((scores, ids, sizes, seen), *found)
+        told = np.full((q, 2), np.inf)
+        told[:, 0] = PRODUCT
         return found, told

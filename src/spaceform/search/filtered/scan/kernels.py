@@ -190,27 +190,6 @@ def _highest(each, highest, many):  # type: ignore[no-untyped-def]
 
 
 @compiled(error_model="numpy")
-def scan_products(metric, places, products, query, base, level, best, seen):  # type: ignore[no-untyped-def]
-    """Do the same with products in float32 of the query and all matches, which err by little: k rows are enough."""
-    exact, norm, start, lost, pad = query
-    norms = base[1]
-    n, looked = len(places), min(len(places), len(best[0]))
-    bounds, high, who = np.empty(n), np.empty(looked), np.empty(looked, np.int64)
-    size, limit, least = np.zeros(1, np.int64), np.full(1, -np.inf), -np.inf
-    for at in range(n):
-        length = norms[places[at]]
-        product = np.float64(products[at]) + lost * length
-        bound = (start + (product / length if metric == 0 else product)) + (level[places[at]] + pad)
-        bounds[at] = bound
-        if bound >= least:
-            offer(0, bound, at, high, who, size, limit)
-            least = limit[0]
-    score_all(metric, places[who], base, exact, norm, best, seen)
-    bounds[who] = np.nan
-    score_all(metric, places[bounds >= best[3][0]], base, exact, norm, best, seen)
-
-
-@compiled(error_model="numpy")
 def scan_cells(metric, words, cells, base, layout, signs, one, best, seen, room):  # type: ignore[no-untyped-def]
     """Open cells, the most promising first, until none can hold a row that belongs to the answer.
 

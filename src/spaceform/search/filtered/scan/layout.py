@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceform.search.filtered.scan.cells import assign, k_means
+from spaceform.search.filtered.scan.cells import farthest, k_means
 from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes
 from spaceform.search.filtered.scan.turning import random_signs
 from spaceform.types import FloatArray, IntArray
@@ -25,6 +25,9 @@ METRICS = ("cosine", "euclidean", "ip")
 
 MAX_ROTATED = 2_048
 """Widest vectors with 1-bit codes: rows are rotated by a dense matrix, O(d^2) each."""
+
+_BLOCK_BYTES = 2**20
+"""Bytes of rows in float64 that are held at once."""
 
 LANES = 32
 """Running sums of an exact score: they hide how long an addition takes, and what a wide register holds is a part."""
@@ -111,8 +114,11 @@ class Layout(_Layout):
 
 def norms_of(rows: NDArray[np.float32]) -> FloatArray:
     """Return the norms of rows as the kernels compute them: in float64, summed in `LANES` lanes."""
-    squares = rows.astype(np.float64)
-    return np.sqrt(lane_sum(squares * squares))
+    norms, height = np.empty(len(rows)), max(1, _BLOCK_BYTES // (8 * rows.shape[1]))
+    for start in range(0, len(rows), height):
+        block = rows[start : start + height].astype(np.float64)
+        norms[start : start + height] = np.sqrt(lane_sum(block * block))
+    return norms
 
 
 def lane_sum(products: FloatArray) -> FloatArray:
@@ -142,18 +148,15 @@ def lay_out(
     centre = rows.mean(axis=0, dtype=np.float64) if metric == "euclidean" else np.zeros(rows.shape[1])
     view = screened(rows, norms, metric=metric, centre=centre)
     count = n_cells or max(1, min(int(4 * np.sqrt(len(rows))), len(rows) // 16))
-    centroids = k_means(view, min(count, len(rows)), generator)
-    cell = assign(view, centroids)
+    centroids, cell = k_means(view, min(count, len(rows)), generator)
     order = np.lexsort((base.ids[chosen], cell))
     view, cell = view[order], cell[order]
     minima = view.min(axis=0).astype(np.float64)
     steps = (view.max(axis=0) - minima) / 255
     steps[steps == 0] = 1.0
     signs = random_signs(view.shape[1] if view.shape[1] <= MAX_ROTATED else 0, generator)
-    gaps = view - centroids[cell]
-    radius = np.zeros(len(centroids))
-    np.maximum.at(radius, cell, np.sqrt(np.einsum("nd,nd->n", gaps, gaps, dtype=np.float64)) * (1 + 1e-6) + 1e-30)
     starts = np.searchsorted(cell, np.arange(len(centroids) + 1))
+    radius = farthest(view, starts, centroids)
     layout = _coded(view, (minima, steps, centre), metric, cells=(starts, centroids, radius), signs=signs)
     pointers = np.empty(0, np.int32) if where is None else chosen[order].astype(np.int32)
     return order, frozen(layout._replace(where=pointers))
@@ -170,9 +173,13 @@ def lay_out_tail(base: Base, metric: str, like: Layout) -> Layout:
 
 def screened(rows: FloatArray, norms: FloatArray, *, metric: str, centre: FloatArray) -> NDArray[np.float32]:
     """Return rows in the space in which closeness is screened, rounded to float32."""
-    if metric == "cosine":
-        return (rows / norms[:, None]).astype(np.float32)
-    return (rows - centre).astype(np.float32) if metric == "euclidean" else np.ascontiguousarray(rows, np.float32)
+    if metric == "ip":
+        return np.ascontiguousarray(rows, np.float32)
+    view, height = np.empty(rows.shape, np.float32), max(1, _BLOCK_BYTES // (8 * rows.shape[1]))
+    for start in range(0, len(rows), height):
+        part = slice(start, start + height)
+        view[part] = rows[part] / norms[part, None] if metric == "cosine" else rows[part] - centre
+    return view
 
 
 def frozen(arrays: Any) -> Any:
@@ -204,7 +211,7 @@ def _coded(
     cell_codes, cell_error, widest = encode_bytes(centroids, minima, steps)
     middle = view.mean(axis=0, dtype=np.float64)
     by_signs = slice(None) if signs.size else slice(0)
-    lines = encode_bits((view[by_signs] - middle).astype(np.float32), level[by_signs], signs)
+    lines = encode_bits(view[by_signs], middle, level[by_signs], signs)
     return Layout(
         np.empty(0, np.int32), level, codes, error, lines, starts.astype(np.int64), centroids, lengths, radius,
         minima, steps, centre, middle, np.array([max(spread, widest)]), signs, cell_codes, cell_error,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan.layout import Base, Layout, norms_of
 from spaceform.search.filtered.scan.turning import rotated
-from spaceform.types import FloatArray, IntArray
+from spaceform.types import FloatArray
 
 PLANES, STEP = 2, 0.9957
 """Bits per query coordinate against 1-bit codes, and the distance of levels that loses least of a normal coordinate, in
@@ -23,7 +23,6 @@ ALONG = float(np.pi / (np.pi - 2))
 of the ``pi / 2`` by which signs of normal coordinates enlarge a square, 1 is the residual, the rest error."""
 
 _TOP = 2**31 - 1
-_BLOCK_BYTES = 16 * 2**20
 
 
 class Asked(NamedTuple):
@@ -124,26 +123,6 @@ def with_quarters(asked: Asked, layout: Layout, metric: str, *, share: float) ->
     )  # fmt: skip
 
 
-def products_with(
-    places: IntArray, queries: NDArray[np.float32], *, base: Base, layout: Layout, metric: str
-) -> NDArray[np.float32]:
-    """Return the products ``(q, m)`` with the rows at ``places``, in blocks of 16 MiB of rows; O(q m d)."""
-    asked = _asking(queries, layout, metric)
-    products = np.empty((len(queries), len(places)), np.float32)
-    height = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
-    for start in range(0, len(places), height):
-        products[:, start : start + height] = asked @ base.rows[places[start : start + height]].T
-    return products
-
-
-def _asking(queries: NDArray[np.float32], layout: Layout, metric: str) -> NDArray[np.float32]:
-    """Return queries in float32 as they are multiplied with screened rows."""
-    if metric == "cosine":
-        norms = np.sqrt(np.einsum("qd,qd->q", queries, queries, dtype=np.float64))
-        return np.asarray(queries / norms[:, None], np.float32)
-    return np.asarray(2 * (queries - layout.centre), np.float32) if metric == "euclidean" else queries
-
-
 def _screening(exact: FloatArray, norms: FloatArray, layout: Layout, metric: str) -> tuple[FloatArray, FloatArray]:
     """Return the queries that are multiplied with screened rows, and what is added to every product."""
     if metric == "cosine":
@@ -163,15 +142,16 @@ def share_of(recall: float, d: int) -> float:
 
 
 def bounds_of_products(
-    asked: Asked, products: NDArray[np.float32], layout: Layout, metric: str, *, norms: FloatArray, level: FloatArray
+    asked: Asked, places: NDArray[np.integer], *, base: Base, layout: Layout, metric: str
 ) -> FloatArray:
-    """Return upper bounds ``(m,)`` of the scores of one query from its products with rows in float32."""
+    """Return upper bounds ``(m,)`` of the scores of one query from its products with rows in float32; O(m d)."""
     turned, start = _screening(asked.exact, asked.norms, layout, metric)
-    lost = 4 * (turned.shape[1] + 8) * float(np.finfo(np.float32).eps) * _norm(turned)[0]
-    sure = products.astype(np.float64) + lost * norms
+    norms = base.norms[places]
+    lost = (turned.shape[1] + 16) * float(np.finfo(np.float32).eps) * _norm(turned)[0]
+    sure = (base.rows[places] @ turned[0].astype(np.float32)).astype(np.float64) + lost * norms
     if metric == "cosine":
         sure /= norms
-    return (start[0] - float(turned[0] @ layout.centre) + sure) + (level + asked.pad[0])
+    return (start[0] - float(turned[0] @ layout.centre) + sure) + (layout.level[places] + asked.pad[0])
 
 
 def _corner(layout: Layout) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
-from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, LOOKED, NEAR, OPENED, PRIVATE, PRODUCT, SCAN, STEPS
+from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, LOOKED, NEAR, OPENED, PRIVATE, SCAN, STEPS
 from spaceform.search.filtered.scan.queries import (
     PLANES,
     Asked,
@@ -43,7 +43,7 @@ class _Best:
 
 def ask(*arguments: Any) -> None:
     """Do what `asking.ask` does, given what it is given, in its order."""
-    metric, wanted, (words, counts, _), base, layout, (queries, products), first, last, outputs = arguments
+    metric, wanted, (words, counts, _), base, layout, queries, first, last, outputs = arguments
     base, layout = Base(*base), Layout(*layout)
     scores, ids, seen, told = outputs
     bit_share = wanted[8]
@@ -60,7 +60,7 @@ def ask(*arguments: Any) -> None:
         if plan in (BITS, CELLS, PRIVATE) and bit_share < 1 and len(layout.lines):
             one = with_quarters(one, layout, name, share=bit_share)
         best = _Best(scores.shape[1], metric)
-        matches = words, counts, products[i]
+        matches = words, counts
         _search(plan, matches, (base, layout, one), best=best, seen=seen[i : i + 1])
         found = sorted(best.heap, reverse=True)
         scores[i, : len(found)] = [closeness for closeness, _ in found]
@@ -71,6 +71,39 @@ def cell_counts(words: bitmaps.Words, starts: IntArray) -> IntArray:
     """Return how many rows of a set lie in each range ``starts[i]`` to ``starts[i + 1]``."""
     passing = np.cumsum(bitmaps.unpack(words, int(starts[-1])))
     return np.diff(np.append(0, passing)[starts])
+
+
+def multiply(*arguments: Any) -> None:
+    """Do what `batches.many.multiply` does; which rows are scored depends on how float32 is rounded, answers do not."""
+    metric, places, base, layout, queries, outputs = arguments
+    base, layout = Base(*base), Layout(*layout)
+    scores, ids, sizes, seen = outputs
+    seen[:, 0] += len(places)
+    for i in range(len(queries)):
+        one = encode(queries[i : i + 1], layout, METRICS[metric], share=1.0)
+        best, data = _Best(scores.shape[1], metric), (base, layout, one)
+        bounds = bounds_of_products(one, places, base=base, layout=layout, metric=METRICS[metric])
+        first = np.argsort(-bounds, kind="stable")[: best.k]
+        everything = np.full(len(places), np.inf)
+        _score(places[first], everything[first], base.ids, data=data, best=best, seen=seen[i : i + 1])
+        bounds[first] = np.nan
+        left = bounds >= best.limit
+        _score(places[left], everything[left], base.ids, data=data, best=best, seen=seen[i : i + 1])
+        sizes[i] = len(best.heap)
+        scores[i, : sizes[i]] = [closeness for closeness, _ in best.heap]
+        ids[i, : sizes[i]] = [-row for _, row in best.heap]
+
+
+def join(parts: Any, scores: FloatArray, ids: IntArray, seen: IntArray) -> None:
+    """Do what `batches.many.join` does."""
+    many_scores, many_ids, sizes, many_seen = parts
+    scores[:], ids[:], seen[:] = -np.inf, -1, many_seen.sum(axis=0)
+    for i in range(len(scores)):
+        held = [(part, at) for part in range(len(sizes)) for at in range(sizes[part, i])]
+        found = sorted(((many_scores[part, i, at], -many_ids[part, i, at]) for part, at in held), reverse=True)
+        found = found[: scores.shape[1]]
+        scores[i, : len(found)] = [closeness for closeness, _ in found]
+        ids[i, : len(found)] = [-row for _, row in found]
 
 
 def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray) -> tuple[int, Asked]:
@@ -92,30 +125,20 @@ def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, to
 
 
 def _search(
-    plan: int, matches: tuple[bitmaps.Words, IntArray, NDArray[np.float32]], data: tuple[Base, Layout, Asked], *,
+    plan: int, matches: tuple[bitmaps.Words, IntArray], data: tuple[Base, Layout, Asked], *,
     best: _Best, seen: IntArray,
 ) -> None:  # fmt: skip
     """Look for the best of one query as `kernels` does."""
-    (words, counts, products), (base, layout, asked) = matches, data
+    (words, counts), (base, layout, asked) = matches, data
     passing = bitmaps.unpack(words, len(base.ids))
     by_signs = asked.planes.shape[2] > 0
-    if plan in (SCAN, BITS, PRODUCT):
+    if plan in (SCAN, BITS):
         inside = np.flatnonzero(passing)
         if plan == SCAN and len(inside) <= FEW:
             return _score(inside, np.full(len(inside), np.inf), base.ids, data=data, best=best, seen=seen)
         seen[0, 0] += len(inside)
         if plan == BITS and by_signs:
             return _two_passes(inside, by_bits(inside, data=data), data=data, best=best, seen=seen)
-        if plan == PRODUCT:
-            bounds = bounds_of_products(
-                asked, products, layout, METRICS[best.metric], norms=base.norms[inside], level=layout.level[inside]
-            )
-            first = np.argsort(-bounds, kind="stable")[: best.k]
-            everything = np.full(len(inside), np.inf)
-            _score(inside[first], everything[first], base.ids, data=data, best=best, seen=seen)
-            bounds[first] = np.nan
-            left = bounds >= best.limit
-            return _score(inside[left], everything[left], base.ids, data=data, best=best, seen=seen)
         return _take((inside, inside), np.full(len(inside), np.inf), data=data, best=best, seen=seen)
     for entries in _opened(passing, counts, layout, asked.reach[0], private=plan == PRIVATE, best=best):
         places: NDArray[np.integer] = layout.where[entries] if plan == PRIVATE else entries
