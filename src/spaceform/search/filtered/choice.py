@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.matching import Matches
-from spaceform.search.filtered.planner import MANY
+from spaceform.search.filtered.planner import MANY, TRIED_K
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
 from spaceform.search.filtered.scan.plans import FEW
 from spaceform.search.filtered.state import State
@@ -19,11 +19,17 @@ from spaceform.types import FloatArray
 _ALONE = {name: Wanted(plan) for name, plan in PLANS.items()}
 """What to run where one plan is chosen for all queries."""
 
+_NOBODY = np.empty(0, np.int64)
+
 _NARROW = 1_024
 """Answers up to so many columns are made as wide as they were asked for, whatever matches."""
 
 _PRODUCTS = 64 * 2**20
 """Products of queries and matches that may be held at once, 4 bytes each."""
+
+_WEAK = 0.3
+"""Share of the rows that must pass for a walk on the graph: where fewer do, few links of a row lead to one that passes,
+and others must be followed in their stead."""
 
 _SURELY = 0.55
 """Cells are opened if they are expected to take no more than this share of another plan's time. How many must be opened
@@ -83,27 +89,38 @@ def answer(
         told[:, 0] = PLANS["S"]
         possible = {"S": 0.0}
     else:
-        possible, wanted = _plan(state, matches, len(queries), recall=recall, allowed=allowed)
-        rows, name = matches.rows, matches.list_name
-        found, told = state.segment.scan(wanted, queries, width, rows=rows, recall=recall, name=name)
-        if wanted.other == NONE and wanted.plan == NONE:  # those for which a private list is better
-            left = np.flatnonzero(told[:, 0] < 0)
-            if len(left):
-                private = _private(state, matches, recall)
-                part, _ = state.segment.scan(private, queries[left], width, rows=rows, recall=recall, name=name)
-                for whole, piece in zip(found, part, strict=True):
-                    whole[left] = piece
-                told[left, 0] = PLANS["P"]
+        possible, found, told = _found(state, queries, width, matches=matches, recall=recall, allowed=allowed)
     if state.tail is not None and matches.total > matches.inside:
         found = _joined(found, _scan_tail(state, queries, width, matches=matches, recall=recall))
     return Choice(told, possible), found
 
 
+def _found(
+    state: State, queries: NDArray[np.float32], k: int, *, matches: Matches, recall: float, allowed: Sequence[str]
+) -> tuple[dict[str, float], Found, FloatArray]:
+    """Answer from the segment; what one plan gives up (cells that are too many, a walk that is too long) others do."""
+    possible, wanted = _plan(state, matches, (len(queries), k), recall=recall, allowed=allowed)
+    found, told = state.segment.scan(wanted, queries, k, rows=matches.rows, recall=recall, name=matches.list_name)
+    may_give_up = wanted.plan == PLANS["G"] or wanted.plan == wanted.other == NONE
+    left = np.flatnonzero(told[:, 0] < 0) if may_give_up else _NOBODY
+    if len(left):
+        others = [plan for plan in allowed if plan != ("G" if wanted.plan == PLANS["G"] else "I")]
+        more, part, done = _found(state, queries[left], k, matches=matches, recall=recall, allowed=others)
+        for whole, piece in zip(found, part, strict=True):
+            whole[left] = piece
+        told[left, 0], told[left, 1] = done[:, 0], np.minimum(told[left, 1], done[:, 1])
+        possible = {**more, **possible}
+    return possible, found, told
+
+
 def _plan(
-    state: State, matches: Matches, q: int, *, recall: float, allowed: Sequence[str]
+    state: State, matches: Matches, asked: tuple[int, int], *, recall: float, allowed: Sequence[str]
 ) -> tuple[dict[str, float], Wanted]:
-    """Return the seconds predicted for plans that cost every query the same, and what to run."""
-    segment, exact, m = state.segment, recall >= 1, matches.inside
+    """Return the seconds predicted for plans that cost every query the same, and what to run.
+
+    ``asked`` are the number of queries, and k.
+    """
+    segment, exact, m, (q, k) = state.segment, recall >= 1, matches.inside, asked
     costs = segment.costs
     if m <= FEW and "S" in allowed:
         return {"S": costs.predict("S", m, exact=exact)}, _ALONE["S"]
@@ -116,6 +133,10 @@ def _plan(
         possible["M"] = costs.predict("M", m, exact=exact)
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
+    beam = costs.beam(recall) if "G" in allowed and segment.graph is not None else 0
+    more = 2 * max(0, k - TRIED_K)
+    if beam and (m >= _WEAK * len(segment) or len(allowed) == 1):
+        possible["G"] = costs.predict("G", m, exact=exact) * (beam + more) / beam
     best = min(possible, key=lambda name: possible[name], default="")
     # to look at the cells takes time of its own: only where the answer may be in few of them
     if "I" in allowed and (not best or costs.least("I", m / 2, exact=exact) < _SURELY * possible[best]):
@@ -123,12 +144,15 @@ def _plan(
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
         cells = Wanted(
-            NONE, NONE if best == "P" else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
+            NONE, NONE if best in ("P", "G") else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
             m / len(segment), everything, at, seconds,
         )  # fmt: skip
         return possible, cells if best else cells._replace(plan=PLANS["I"])
     if not best:
         best, possible = "S", {"S": costs.predict("S", m, exact=exact)}
+    if best == "G":
+        far = costs.beam(recall, far=True)
+        return possible, Wanted(PLANS["G"], near=beam + more, far=far + more if far else 0)
     return possible, _private(state, matches, recall) if best == "P" else _ALONE[best]
 
 
