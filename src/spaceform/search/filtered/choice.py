@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.matching import Matches
-from spaceform.search.filtered.planner import MANY, tiles
+from spaceform.search.filtered.planner import MANY, TRIED_K, tiles
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
 from spaceform.search.filtered.scan.plans import FEW
 from spaceform.search.filtered.state import State
@@ -19,8 +19,17 @@ from spaceform.types import FloatArray
 _ALONE = {name: Wanted(plan) for name, plan in PLANS.items()}
 """What to run where one plan is chosen for all queries."""
 
+_NOBODY = np.empty(0, np.int64)
+
 _NARROW = 1_024
 """Answers up to so many columns are made as wide as they were asked for, whatever matches."""
+
+_ELSEWHERE = ("P", "M", "G")
+"""Plans that read something other than the layout of the cells: where cells are given up, another call runs them."""
+
+_WEAK = 0.3
+"""Share of the rows that must pass for a walk on the graph: where fewer do, few links of a row lead to one that passes,
+and others must be followed in their stead."""
 
 _SURELY = 0.55
 """Cells are opened if they are expected to take no more than this share of another plan's time. How many must be opened
@@ -80,29 +89,41 @@ def answer(
         told[:, 0] = PLANS["S"]
         possible = {"S": 0.0}
     else:
-        possible, wanted, other = _plan(state, matches, len(queries), recall=recall, allowed=allowed)
-        rows, name = matches.rows, matches.list_name
-        found, told = state.segment.scan(wanted, queries, width, rows=rows, recall=recall, name=name)
-        if other is not None:  # for queries that should not open cells
-            left = np.flatnonzero(told[:, 0] < 0)
-            if len(left):
-                part, _ = state.segment.scan(other, queries[left], width, rows=rows, recall=recall, name=name)
-                for whole, piece in zip(found, part, strict=True):
-                    whole[left] = piece
-                told[left, 0] = other.plan
+        possible, found, told = _found(state, queries, width, matches=matches, recall=recall, allowed=allowed)
     if state.tail is not None and matches.total > matches.inside:
         found = _joined(found, _scan_tail(state, queries, width, matches=matches, recall=recall))
     return Choice(told, possible), found
 
 
+def _found(
+    state: State, queries: NDArray[np.float32], k: int, *, matches: Matches, recall: float, allowed: Sequence[str]
+) -> tuple[dict[str, float], Found, FloatArray]:
+    """Answer from the segment; what one plan gives up (cells that are too many, a walk that is too long) others do."""
+    possible, wanted = _plan(state, matches, (len(queries), k), recall=recall, allowed=allowed)
+    found, told = state.segment.scan(wanted, queries, k, rows=matches.rows, recall=recall, name=matches.list_name)
+    may_give_up = wanted.plan == PLANS["G"] or wanted.plan == wanted.other == NONE
+    left = np.flatnonzero(told[:, 0] < 0) if may_give_up else _NOBODY
+    if len(left):
+        others = [plan for plan in allowed if plan != ("G" if wanted.plan == PLANS["G"] else "I")]
+        more, part, done = _found(state, queries[left], k, matches=matches, recall=recall, allowed=others)
+        for whole, piece in zip(found, part, strict=True):
+            whole[left] = piece
+        told[left, 0], told[left, 1] = done[:, 0], np.minimum(told[left, 1], done[:, 1])
+        possible = {**more, **possible}
+    return possible, found, told
+
+
 def _plan(
-    state: State, matches: Matches, q: int, *, recall: float, allowed: Sequence[str]
-) -> tuple[dict[str, float], Wanted, Wanted | None]:
-    """Return the seconds predicted for plans that cost every query the same, what to run, and what for those left."""
-    segment, exact, m = state.segment, recall >= 1, matches.inside
+    state: State, matches: Matches, asked: tuple[int, int], *, recall: float, allowed: Sequence[str]
+) -> tuple[dict[str, float], Wanted]:
+    """Return the seconds predicted for plans that cost every query the same, and what to run.
+
+    ``asked`` are the number of queries, and k.
+    """
+    segment, exact, m, (q, k) = state.segment, recall >= 1, matches.inside, asked
     costs = segment.costs
     if m <= FEW and "S" in allowed:
-        return {"S": costs.predict("S", m, exact=exact)}, _ALONE["S"], None
+        return {"S": costs.predict("S", m, exact=exact)}, _ALONE["S"]
     possible: dict[str, float] = {}
     if "S" in allowed:
         possible["S"] = costs.predict("S", m, exact=exact)
@@ -112,26 +133,32 @@ def _plan(
         possible["M"] = costs.predict("M", m, exact=exact) * MANY * tiles(q) / q
     if "P" in allowed and matches.list_name:
         possible["P"] = segment.lists[matches.list_name].costs.predict("P", m, exact=exact)
+    beam = costs.beam(recall) if "G" in allowed and segment.graph is not None else 0
+    more = 2 * max(0, k - TRIED_K)
+    if beam and (m >= _WEAK * len(segment) or len(allowed) == 1):
+        possible["G"] = costs.predict("G", m, exact=exact) * (beam + more) / beam
     best = min(possible, key=lambda name: possible[name], default="")
     # to look at the cells takes time of its own: only where the answer may be in few of them
     if "I" in allowed and (not best or costs.least("I", m / 2, exact=exact) < _SURELY * possible[best]):
         at, seconds = costs.curve("I", exact=exact)
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
-        alone = best in ("P", "M")  # what reads something other than the layout of the cells
         cells = Wanted(
-            NONE, NONE if alone else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
+            NONE, NONE if best in _ELSEWHERE else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
             m / len(segment), everything, at, seconds,
         )  # fmt: skip
-        other = _alone(best, state, matches, recall) if alone else None
-        return possible, cells if best else cells._replace(plan=PLANS["I"]), other
+        return possible, cells if best else cells._replace(plan=PLANS["I"])
     if not best:
         best, possible = "S", {"S": costs.predict("S", m, exact=exact)}
-    return possible, _alone(best, state, matches, recall), None
+    return possible, _alone(best, state, matches, more, recall=recall)
 
 
-def _alone(name: str, state: State, matches: Matches, recall: float) -> Wanted:
-    """Return what to run for queries that all take one plan."""
+def _alone(name: str, state: State, matches: Matches, more: int, *, recall: float) -> Wanted:
+    """Return what to run for queries that all take one plan; ``more`` rows than usual stay on a walk's list."""
+    if name == "G":
+        costs = state.segment.costs
+        near, far = costs.beam(recall), costs.beam(recall, far=True)
+        return Wanted(PLANS["G"], near=near + more, far=far + more if far else 0)
     if name != "P":
         return _ALONE[name]
     private = state.segment.lists[matches.list_name]

@@ -44,19 +44,21 @@ _TAIL, _TAIL_SHARE = 4_096, 0.25
 
 
 class FilteredIndex:
-    """Nearest rows among those that pass a filter: exactly min(k, matches) of them, by the cheapest of five plans.
+    """Nearest rows among those that pass a filter: exactly min(k, matches) of them, by the cheapest of six plans.
 
     The passing rows are counted, never estimated (posting lists and bitmaps). Rows lie cell by cell (k-means) in
     float32, 8-bit and 1-bit codes. Plan S screens all matches by 8 bits, B by 1 bit first, I opens cells from the
     most promising on, P does so in a list that `prepare` laid out for one filter, M multiplies many queries with all
-    matches. Times measured at the fit choose.
+    matches, G walks along links between rows that lie near. Times measured at the fit choose.
     After Iff et al., arXiv 2507.21989, whose comparison found no fixed plan to win everywhere.
 
     Parameters: ``metric`` "cosine", "euclidean" or "ip". ``recall`` in (0, 1]: mean share of the true neighbours to
     be found; at 1 bounds are strict and every plan gives the same answer, that of `exact_search` on the float32 rows.
     ``plans`` "auto" or letters of plans to choose from, such as "SI". ``threads`` over the queries of a batch.
     ``compiled`` False runs the scans in NumPy: the same answers, slowly. ``remembered``
-    filters keep their matches (at most n / 4 bytes each). ``random_state`` draws cells and rotation.
+    filters keep their matches (at most n / 4 bytes each). ``graph`` True links rows for plan G, which answers filters
+    that many rows pass (128 bytes a row more), False does not, "auto" does from 200,000 rows on; at recall 1 there is
+    none. ``random_state`` draws cells and rotation.
 
     Raises ``InputError`` for NaN, zero vectors under cosine, k < 1, filters that do not fit, ids given twice.
     Cost: fit O(n d sqrt(n)); query O(n / 64 + screened rows d); memory n (5 d + d / 8 + 16) bytes and more.
@@ -69,7 +71,7 @@ class FilteredIndex:
 
     def __init__(
         self, *, metric: str = "cosine", recall: float = 0.95, plans: str = "auto", threads: int = 1,
-        compiled: bool = True, remembered: int = REMEMBERED, random_state: RandomState = 0,
+        compiled: bool = True, remembered: int = REMEMBERED, graph: bool | str = "auto", random_state: RandomState = 0,
     ) -> None:  # fmt: skip
         self.metric = metric
         self.recall = recall
@@ -77,6 +79,7 @@ class FilteredIndex:
         self.threads = threads
         self.compiled = compiled
         self.remembered = remembered
+        self.graph = graph
         self.random_state = random_state
         self._matcher = Matcher(check_integer(remembered, "remembered", low=0))
         self._state: State | None = None
@@ -94,13 +97,15 @@ class FilteredIndex:
         check_choice(self.metric, "metric", METRICS)
         check_real(self.recall, "recall", low=0.0, high=1.0)
         check_integer(self.threads, "threads", low=1)
+        if not isinstance(self.graph, bool):
+            check_choice(self.graph, "graph", ("auto",))
         self._allowed()
         rows = check_rows(X, "X", self.metric)
         numbers = check_ids(ids, len(rows), 0)
         table = attribute_table(attributes, numbers)
         segment = build(
             Base(rows, norms_of(rows), numbers), table, Engine(self.metric, self.compiled, self.threads),
-            recall=self.recall, generator=as_generator(self.random_state), progress=progress,
+            recall=self.recall, generator=as_generator(self.random_state), graph=self.graph, progress=progress,
         )  # fmt: skip
         with self._changing:
             self.close()
@@ -248,7 +253,8 @@ class FilteredIndex:
             if len(state):
                 base, table = state.everything()
                 engine, generator = state.segment.engine, as_generator(self.random_state)
-                segment = build(base, table, engine, recall=self.recall, generator=generator, progress=progress)
+                segment = build(base, table, engine, recall=self.recall, generator=generator, graph=self.graph,
+                                progress=progress)  # fmt: skip
                 names = list(state.segment.lists)
                 self._matcher.forget()
                 self._replace(State.of(segment, state.next_id))
@@ -320,15 +326,16 @@ class FilteredIndex:
 
     @property
     def stats_(self) -> dict[str, Any]:
-        """Figures: rows alive, dead, in the tail; cells, private lists, bytes per row, measured costs."""
+        """Figures: rows alive, dead, in the tail; cells, private lists, links, bytes per row, measured costs."""
         state = self._fitted()
         segment, tail = state.segment, state.tail
         layouts = [segment.layout, *(one.layout for one in segment.lists.values())]
-        held = sum(array.nbytes for some in (segment.base, *layouts) for array in some)
+        held = sum(array.nbytes for some in (segment.base, *layouts, segment.graph or ()) for array in some)
         everything = len(segment) + (len(tail) if tail else 0)
         return {
             "rows": len(state), "dead": everything - len(state), "tail": len(tail) if tail else 0,
             "cells": segment.layout.n_cells, "lists": {k: len(v.layout.where) for k, v in segment.lists.items()},
+            "links": int((segment.graph.links >= 0).sum()) if segment.graph else 0,
             "bytes_per_row": round(held / len(segment), 1), "costs": segment.costs.record(),
         }  # fmt: skip
 
@@ -375,7 +382,7 @@ class FilteredIndex:
         seed = self.random_state if isinstance(self.random_state, int) else None
         return {
             "metric": self.metric, "recall": self.recall, "plans": self.plans, "threads": self.threads,
-            "compiled": self.compiled, "remembered": self.remembered, "random_state": seed,
+            "compiled": self.compiled, "remembered": self.remembered, "graph": self.graph, "random_state": seed,
         }  # fmt: skip
 
     def _changeable(self) -> State:

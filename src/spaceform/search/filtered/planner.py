@@ -30,6 +30,12 @@ GAMMAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
 _ROUNDS, _LONG = 5, 0.015
 """How often a plan is timed at a selectivity; after so many seconds no longer, once it was timed twice."""
 
+BEAMS = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448)
+"""Lengths of the list of a walk on the graph that are tried when it is calibrated."""
+
+TRIED_K = 10
+"""Rows that a query asks for when recalls and times are measured."""
+
 Run = Callable[[str, Sequence[Words], float], None]
 """Answers the held-out queries by a plan, each among matches of its own, at a recall."""
 
@@ -48,7 +54,8 @@ class Costs:
     """Measured seconds per query of each plan and mode (``S``, ``S exact``, ...) at ``matches``, and recalls by gamma.
 
     ``recalls[i]`` is the worst mean recall of the cell plan at ``GAMMAS[i]`` over the selectivities tried, with matches
-    all over the rows; ``recalls_far`` the same where the cells nearest to the query hold none.
+    all over the rows; ``recalls_far`` the same where the cells nearest to the query hold none. ``walks`` and
+    ``walks_far`` are those of the graph plan at `BEAMS`, empty where there is no graph.
     """
 
     machine: str
@@ -56,6 +63,8 @@ class Costs:
     seconds: Mapping[str, Sequence[float]]
     recalls: Sequence[float]
     recalls_far: Sequence[float]
+    walks: Sequence[float] = ()
+    walks_far: Sequence[float] = ()
     _curves: dict[tuple[str, bool], _Curve] = field(default_factory=dict, compare=False, repr=False)
     _arrays: dict[tuple[str, bool], tuple[FloatArray, FloatArray]] = field(
         default_factory=dict, compare=False, repr=False
@@ -67,6 +76,12 @@ class Costs:
             return 1.0
         aim, reached = (1 + recall) / 2, self.recalls_far if far else self.recalls
         return next((gamma for gamma, got in zip(GAMMAS, reached, strict=True) if got >= aim), 1.0)
+
+    def beam(self, recall: float, *, far: bool = False) -> int:
+        """Return the shortest list with which walks on the graph reached that recall; 0 if none did."""
+        aim, reached = (1 + recall) / 2, self.walks_far if far else self.walks
+        tried = zip(BEAMS, reached, strict=False) if recall < 1 else ()
+        return next((beam for beam, got in tried if got >= aim), 0)
 
     def predict(self, plan: str, matches: float, *, exact: bool) -> float:
         """Return the expected seconds of a query; infinite for a plan that was not measured."""
@@ -106,7 +121,7 @@ class Costs:
         """Return it as JSON."""
         return {
             "machine": self.machine, "matches": list(self.matches), "recalls": list(self.recalls),
-            "recalls_far": list(self.recalls_far),
+            "recalls_far": list(self.recalls_far), "walks": list(self.walks), "walks_far": list(self.walks_far),
             "seconds": {name: list(times) for name, times in self.seconds.items()},
         }  # fmt: skip
 

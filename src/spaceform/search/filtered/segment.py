@@ -11,6 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.calibration import calibrated
+from spaceform.search.filtered.graph.links import Graph, is_wanted
+from spaceform.search.filtered.graph.walking import walked
 from spaceform.search.filtered.planner import Costs
 from spaceform.search.filtered.postings import AttributeIndex
 from spaceform.search.filtered.rows import as_arrow
@@ -36,7 +38,7 @@ class PrivateList:
 
 @dataclass(frozen=True)
 class Segment:
-    """Rows in storage order with their layout, attribute indexes, private lists (by filter) and costs."""
+    """Rows in storage order with their layout, attribute indexes, private lists (by filter), costs and maybe links."""
 
     base: Base
     layout: Layout
@@ -44,6 +46,7 @@ class Segment:
     engine: Engine
     costs: Costs
     lists: Mapping[str, PrivateList] = field(default_factory=dict)
+    graph: Graph | None = None
 
     def __len__(self) -> int:
         """The number of rows, deleted ones included."""
@@ -58,6 +61,11 @@ class Segment:
         self, wanted: Wanted, queries: NDArray[np.float32], k: int, *, rows: Selected, recall: float, name: str = ""
     ) -> tuple[Found, FloatArray]:
         """Answer queries among ``rows``; plan P goes through the list of the filter ``name``."""
+        if self.graph is not None and wanted.plan == PLANS["G"]:
+            return walked(
+                self.engine, wanted, queries, k, words=rows.words, base=self.base, layout=self.layout, graph=self.graph,
+                recall=recall,
+            )  # fmt: skip
         layout = self.lists[name].layout if wanted.plan == PLANS["P"] else self.layout
         places = rows.places if self.engine.compiled else None
         words = _NO_WORDS if places is not None and wanted.plan in (SCAN, BITS) else rows.words
@@ -75,14 +83,23 @@ class Segment:
 
 def build(
     base: Base, table: pa.Table, engine: Engine, *, recall: float, generator: np.random.Generator,
-    progress: Progress = no_progress,
+    graph: bool | str = False, progress: Progress = no_progress,
 ) -> Segment:  # fmt: skip
-    """Lay out rows and measure the plans on them; O(n d n_cells) time with n_cells = 4 sqrt(n)."""
+    """Lay out rows, link them if a ``graph`` is wanted, and measure the plans on them.
+
+    O(n d n_cells) time with n_cells = 4 sqrt(n).
+    """
     progress("lay out rows", 0, 2)
     order, layout = lay_out(base, engine.metric, n_cells=None, generator=generator)
     sorted_base = frozen(Base(np.ascontiguousarray(base.rows[order]), base.norms[order], base.ids[order]))
     attributes = AttributeIndex(table.take(as_arrow(order)).combine_chunks(), compiled=engine.compiled)
+    links = None
+    if is_wanted(graph, len(order), recall, compiled=engine.compiled):
+        from spaceform.search.filtered.graph.build import build_graph  # which loads numba
+
+        progress("link rows", 0, 2)
+        links = build_graph(sorted_base, layout, engine.metric, threads=engine.threads, generator=generator)
     progress("measure plans", 1, 2)
-    costs = calibrated(sorted_base, layout, engine, recall=recall, generator=generator)
+    costs = calibrated(sorted_base, layout, engine, recall=recall, generator=generator, graph=links)
     progress("measure plans", 2, 2)
-    return Segment(sorted_base, layout, attributes, engine, costs)
+    return Segment(sorted_base, layout, attributes, engine, costs, graph=links)

@@ -22,6 +22,7 @@ import pyarrow as pa
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.files import flush_folder, take_lock
 from spaceform.search.filtered.calibration import Subject, timed
+from spaceform.search.filtered.graph.links import Graph
 from spaceform.search.filtered.journal import (
     DELETE,
     PUT,
@@ -221,8 +222,11 @@ def _open(folder: Path, record: dict[str, Any], *, verify: bool) -> Opened:
         )
         lists[one["filter"]] = PrivateList(layout, costs)
     layout = _mapped_layout(arrays, 0)
-    costs = _costs(record["costs"], (base, layout, engine), recall=options["recall"])
-    segment = Segment(base, layout, AttributeIndex(table, compiled=engine.compiled), engine, costs, lists)
+    graph = None
+    if _graph_file(Graph._fields[0]) in record["files"]:
+        graph = frozen(Graph(*(_mapped(arrays / _graph_file(name)) for name in Graph._fields)))
+    costs = _costs(record["costs"], (base, layout, engine), recall=options["recall"], graph=graph)
+    segment = Segment(base, layout, AttributeIndex(table, compiled=engine.compiled), engine, costs, lists, graph)
     state, records, size = State.of(segment, record["next_id"]), 0, 0
     for kind, payload, size in read_journal(_log(folder, generation)):  # noqa: B007  its last value is the log's end
         records += 1
@@ -235,6 +239,8 @@ def _write_segment(folder: Path, segment: Segment) -> dict[str, tuple[int, str]]
     arrays: dict[str, np.ndarray] = dict(zip(Base._fields, segment.base, strict=True))
     for number, layout in enumerate([segment.layout, *(one.layout for one in segment.lists.values())]):
         arrays.update({f"{number}-{name}": getattr(layout, name) for name in Layout._fields})
+    if segment.graph is not None:
+        arrays.update({_graph_file(name).removesuffix(".npy"): getattr(segment.graph, name) for name in Graph._fields})
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     table = segment.attributes.table
@@ -271,9 +277,14 @@ def _mapped_layout(folder: Path, number: int) -> Layout:
     return frozen(Layout(*(_mapped(folder / f"{number}-{name}.npy") for name in Layout._fields)))
 
 
+def _graph_file(name: str) -> str:
+    return f"graph-{name}.npy"
+
+
 def _costs(
-    record: dict[str, Any], data: tuple[Base, Layout, Engine], *, recall: float, where: IntArray | None = None
-) -> Costs:
+    record: dict[str, Any], data: tuple[Base, Layout, Engine], *, recall: float, where: IntArray | None = None,
+    graph: Graph | None = None,
+) -> Costs:  # fmt: skip
     """Return the stored costs; on another machine, recalls as stored and times measured anew."""
     costs = Costs(**record)
     if costs.machine == this_machine(compiled=data[2].compiled):
@@ -281,7 +292,7 @@ def _costs(
     generator = np.random.default_rng(0)
     inside = np.arange(len(data[0].ids)) if where is None else where
     drawn = generator.choice(inside, min(_TRIED, len(inside)), replace=False)
-    return timed(Subject(*data, drawn, where), costs, recall=recall, generator=generator)
+    return timed(Subject(*data, drawn, where, graph), costs, recall=recall, generator=generator)
 
 
 def _arrays(folder: Path, generation: int) -> Path:

@@ -14,13 +14,13 @@ from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.batches.threads import share
 from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
-from spaceform.search.filtered.scan.plans import BITS, CELLS, PRIVATE, PRODUCT, SCAN
+from spaceform.search.filtered.scan.plans import BITS, CELLS, GRAPH, PRIVATE, PRODUCT, SCAN
 from spaceform.search.filtered.scan.queries import share_of
 from spaceform.types import FloatArray, IntArray
 
-PLANS = {"S": SCAN, "B": BITS, "I": CELLS, "P": PRIVATE, "M": PRODUCT}
+PLANS = {"S": SCAN, "B": BITS, "I": CELLS, "P": PRIVATE, "M": PRODUCT, "G": GRAPH}
 """S: all matches, by 8 bits. B: all, by 1 bit first. I: the most promising cells. P: those of a private list. M: all,
-by one matrix product for many queries."""
+by one matrix product for many queries. G: those to which the links of a graph lead (`graph.walking`)."""
 
 NAMES = {code: name for name, code in PLANS.items()}
 NONE = -1
@@ -50,7 +50,7 @@ class Wanted(NamedTuple):
 
     ``near`` and ``far`` are shares of a cell's radius, the latter for queries around which matches are rarer than
     ``density``. ``everything`` are the seconds of opening all cells with matches; ``at`` and ``seconds`` the costs of
-    the cell plan by matches, ascending.
+    the cell plan by matches, ascending. For a graph ``near`` and ``far`` are lengths of the beam (0: give up).
     """
 
     plan: int
@@ -128,10 +128,7 @@ class Engine:
         data = (held[0].address, held[1].address) if kernels.compiled else (base, layout)
         shared = _CODES[self.metric], numbers, matches, *data, queries
         outputs = (*found, told)
-        if self.threads == 1 or q == 1:
-            kernels.ask(*shared, 0, q, outputs)
-        else:
-            share(lambda _, first, last: kernels.ask(*shared, first, last, outputs), q, min(self.threads, q))
+        self.shared_out(lambda first, last: kernels.ask(*shared, first, last, outputs), q)
         return found, told
 
     def _multiplied(
@@ -155,3 +152,7 @@ class Engine:
         told = np.full((q, 2), np.inf)
         told[:, 0] = PRODUCT
         return found, told
+
+    def shared_out(self, run: Callable[[int, int], None], q: int) -> None:
+        """Run queries from a first to a last one, in as many parts as there are threads."""
+        share(lambda _, first, last: run(first, last), q, min(self.threads, q))

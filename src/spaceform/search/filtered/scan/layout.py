@@ -48,7 +48,7 @@ class Memory(NamedTuple):
     arrays: tuple[np.ndarray, ...]
 
 
-def _memory(arrays: Iterable[np.ndarray], kinds: Sequence[Any]) -> Memory:
+def memory_of(arrays: Iterable[np.ndarray], kinds: Sequence[Any]) -> Memory:
     """Return where arrays of some kinds lie, without gaps between rows; whoever reads there must hold the answer."""
     held = tuple(np.ascontiguousarray(array, kind) for array, kind in zip(arrays, kinds, strict=True))
     table = np.array([(one.ctypes.data, *one.shape, 1)[:3] for one in held], np.int64)
@@ -67,7 +67,7 @@ class Base(_Base):
     @cached_property
     def memory(self) -> Memory:
         """Where the arrays lie."""
-        return _memory(self, _BASE_KINDS)
+        return memory_of(self, _BASE_KINDS)
 
 
 class _Layout(NamedTuple):
@@ -109,7 +109,7 @@ class Layout(_Layout):
     @cached_property
     def memory(self) -> Memory:
         """Where the arrays lie."""
-        return _memory(self, _LAYOUT_KINDS)
+        return memory_of(self, _LAYOUT_KINDS)
 
 
 def norms_of(rows: NDArray[np.float32]) -> FloatArray:

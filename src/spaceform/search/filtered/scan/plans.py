@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-SCAN, BITS, CELLS, PRIVATE, PRODUCT = range(5)
+SCAN, BITS, CELLS, PRIVATE, PRODUCT, GRAPH = range(6)
 """What to do: all matches by 8 bits; by 1 bit first; the most promising cells; the same over a private list; all
-matches by a matrix product."""
+matches by a matrix product; those to which links lead (`graph.walking`)."""
 
 FEW = 100
 """So many rows are scored at once: to screen them takes no less."""
