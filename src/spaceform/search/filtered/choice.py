@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spaceform.search.exact import Nearest
 from spaceform.search.filtered.matching import Matches
 from spaceform.search.filtered.planner import MANY, TRIED_K, tiles
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
@@ -180,3 +181,13 @@ def _joined(a: Found, b: Found) -> Found:
     closeness, ids = np.hstack([a.closeness, b.closeness]), np.hstack([a.ids, b.ids])
     order = np.lexsort((ids, -closeness, ids < 0))[:, :k]
     return Found(np.take_along_axis(closeness, order, 1), np.take_along_axis(ids, order, 1), a.seen + b.seen)
+
+
+def padded(found: Found, k: int, matches: int) -> Nearest:
+    """Return answers with k columns, -1 and -inf where fewer rows pass."""
+    if found.ids.shape[1] == k and matches:
+        return Nearest(found.ids, found.closeness)
+    result = Nearest(np.full((len(found.ids), k), -1), np.full((len(found.ids), k), -np.inf))
+    width = min(k, matches)
+    result.rows[:, :width], result.closeness[:, :width] = found.ids[:, :width], found.closeness[:, :width]
+    return result

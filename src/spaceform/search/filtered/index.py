@@ -28,7 +28,7 @@ from spaceform.search.filtered.rows import (
     listed_ids,
 )
 from spaceform.search.filtered.scan import bitmaps
-from spaceform.search.filtered.scan.engine import PLANS, Engine, Found
+from spaceform.search.filtered.scan.engine import PLANS, Engine
 from spaceform.search.filtered.scan.layout import METRICS, Base, norms_of
 from spaceform.search.filtered.segment import build
 from spaceform.search.filtered.state import State
@@ -127,12 +127,12 @@ class FilteredIndex:
         if not isinstance(where, (list, tuple)):
             matches = self._matcher.matches(where, state)
             found = answer(state, asked, k, matches=matches, recall=recall, allowed=self._allowed())[1]
-            return _padded(found, k, matches.total)
+            return padded(found, k, matches.total)
         result = Nearest(np.full((len(asked), k), -1), np.full((len(asked), k), -np.inf))
         for rows, one in grouped(where, len(asked)):
             matches = self._matcher.matches(one, state)
             found = answer(state, asked[rows], k, matches=matches, recall=recall, allowed=self._allowed())[1]
-            part = _padded(found, k, matches.total)
+            part = padded(found, k, matches.total)
             result.rows[rows], result.closeness[rows] = part.rows, part.closeness
         return result
 
@@ -394,13 +394,3 @@ class FilteredIndex:
         if self._state is None:
             raise InputError("index", got="an index without rows", expected="a fitted one", remedy="call fit or load")
         return self._state
-
-
-def _padded(found: Found, k: int, matches: int) -> Nearest:
-    """Return answers with k columns, -1 and -inf where fewer rows pass."""
-    if found.ids.shape[1] == k and matches:
-        return Nearest(found.ids, found.closeness)
-    result = Nearest(np.full((len(found.ids), k), -1), np.full((len(found.ids), k), -np.inf))
-    width = min(k, matches)
-    result.rows[:, :width], result.closeness[:, :width] = found.ids[:, :width], found.closeness[:, :width]
-    return result
