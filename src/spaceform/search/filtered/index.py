@@ -16,7 +16,7 @@ from spaceform.checks import check_choice, check_integer, check_real
 from spaceform.errors import InputError
 from spaceform.rng import as_generator
 from spaceform.search.exact import Nearest
-from spaceform.search.filtered.choice import Plan, answer
+from spaceform.search.filtered.choice import Plan, answer, padded
 from spaceform.search.filtered.matching import REMEMBERED, Filter, Matcher, grouped
 from spaceform.search.filtered.rows import (
     attribute_table,
