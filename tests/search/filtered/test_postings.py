@@ -130,6 +130,14 @@ def test_counts_are_exact_at_every_size(n):
         np.testing.assert_array_equal(bitmaps.unpack(words, n), mask)
 
 
+@pytest.mark.parametrize("text", ["x = 0", "x in (0, 5)", "x between -1 and 1", "x <= 0", "not x = 0"])
+def test_both_zeros_are_one_value(text):
+    table = pa.table({"x": [0.0, 1.0, -0.0, 2.0, None, float("nan")]})
+    expr = parse(text).check(Schema.of(table))
+    rows = bitmaps.positions(AttributeIndex(table).passing(expr), len(table))
+    np.testing.assert_array_equal(rows, np.flatnonzero(expr.mask(table)))
+
+
 def test_columns_without_values():
     table = pa.table({"none": pa.nulls(70), "empty": pa.array([None] * 70, pa.string()), "raw": [b"x", None] * 35})
     index = AttributeIndex(table)

@@ -57,7 +57,7 @@ class FilteredIndex:
     ``plans`` "auto" or letters of plans to choose from, such as "SI". ``threads`` over the queries of a batch.
     ``compiled`` False runs the scans in NumPy: the same answers, slowly. ``remembered``
     filters keep their matches (at most n / 4 bytes each). ``graph`` True links rows for plan G, which answers filters
-    that many rows pass (128 bytes a row more), False does not, "auto" does from 200,000 rows on; at recall 1 there is
+    that many rows pass (128 bytes a row more), False does not, "auto" does from 1,000,000 rows on; at recall 1 there is
     none. ``random_state`` draws cells and rotation.
 
     Raises ``InputError`` for NaN, zero vectors under cosine, k < 1, filters that do not fit, ids given twice.

@@ -333,6 +333,7 @@ class AttributeIndex:
             else:
                 if pa.types.is_floating(column.type):
                     column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+                    column = pc.add(column, pa.scalar(0.0, column.type))  # two zeros would be two values
                 found = ValueIndex(name, column, self.sets)
             self._columns[name] = found
         return found

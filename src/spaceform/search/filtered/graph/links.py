@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.scan.layout import Memory, memory_of
 from spaceform.types import IntArray
 
-LARGE = 200_000
+LARGE = 1_000_000
 """Rows from which on ``graph="auto"`` builds one: for fewer a scan of all codes takes about as long as a walk."""
 
 _FEWEST = 256
