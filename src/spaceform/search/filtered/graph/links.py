@@ -12,7 +12,8 @@ from spaceform.search.filtered.scan.layout import Memory, memory_of
 from spaceform.types import IntArray
 
 LARGE = 1_000_000
-"""Rows from which on ``graph="auto"`` builds one: for fewer a scan of all codes takes about as long as a walk."""
+"""Rows from which on ``graph="auto"`` builds one: there a walk takes two thirds of the time of the cells, at a recall
+lower by .03, and as long at the same recall; with 50,000 to 300,000 rows cells were as fast or faster."""
 
 _FEWEST = 256
 """Fewer rows are scanned, always."""
