@@ -100,7 +100,7 @@ def test_sources_are_the_rows_that_link():
 @pytest.mark.parametrize(
     ("graph", "n", "recall", "wanted"),
     [
-        ("auto", 199_999, 0.95, False), ("auto", 200_000, 0.95, True), ("auto", 200_000, 1.0, False),
+        ("auto", 999_999, 0.95, False), ("auto", 1_000_000, 0.95, True), ("auto", 1_000_000, 1.0, False),
         (True, 256, 0.95, True), (True, 255, 0.95, False), (True, 10**6, 1.0, False), (False, 10**6, 0.9, False),
     ],
 )  # fmt: skip
