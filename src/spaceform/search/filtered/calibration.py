@@ -18,6 +18,7 @@ from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Wanted
 from spaceform.search.filtered.scan.layout import Base, Layout
 from spaceform.search.filtered.scan.queries import prepare, with_cells
+from spaceform.search.filtered.sets.selected import Marked, functions
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 _TRIED, _TRIED_SLOWLY, _TIMED = 32, 4, 8
@@ -54,8 +55,9 @@ class Subject:
         """Return the ids that a plan finds for rows as queries; ``gamma`` is the length of the beam of a walk."""
         if plan == "G":
             assert self.graph is not None  # noqa: S101  G is measured where there is one
+            matches = Marked(words, functions(compiled=self.engine.compiled).count(words))
             return walked(
-                self._alone, Wanted(PLANS[plan], near=gamma, far=gamma), self.base.rows[rows], TRIED_K, words=words,
+                self._alone, Wanted(PLANS[plan], near=gamma, far=gamma), self.base.rows[rows], TRIED_K, rows=matches,
                 base=self.base, layout=self.layout, graph=self.graph, recall=recall,
             )[0].ids  # fmt: skip
         return self._alone.scan(

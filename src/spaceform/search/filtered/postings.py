@@ -69,13 +69,6 @@ class ValueIndex:
         kind = self._ordered.type
         self._plain = pa.types.is_integer(kind) or pa.types.is_float64(kind) or pa.types.is_string(kind)
 
-    def truth(self, condition: Predicate) -> Truth:
-        """Return where a condition on this column holds."""
-        if isinstance(condition, IsNull):
-            return Truth(self.null, bitmaps.complement(self.null, self.n))
-        yes = self.select(condition).words
-        return Truth(yes, bitmaps.complement(yes | self.null, self.n))
-
     def select(self, condition: Predicate) -> Selected:
         """Return the rows for which a condition on this column is true."""
         between = self.between(condition)
@@ -177,13 +170,6 @@ class SetIndex:
         self._starts = starts.data
         self._frequent = _frequent(self._rows, starts, self.n, sets)
 
-    def truth(self, condition: Predicate) -> Truth:
-        """Return where a condition on this column holds."""
-        if isinstance(condition, IsNull):
-            return Truth(self.null, bitmaps.complement(self.null, self.n))
-        yes = self.select(condition).words
-        return Truth(yes, bitmaps.complement(yes | self.null, self.n))
-
     def select(self, condition: Predicate) -> Selected:
         """Return the rows for which a condition on this column is true."""
         if type(condition) is IsNull:
@@ -234,12 +220,8 @@ class NullIndex:
         self.null = bitmaps.pack(column.is_null().to_numpy())
         self._nulls = Marked(self.null, sets.count(self.null))
 
-    def truth(self, condition: Predicate) -> Truth:
-        """Return where the column is null; ``check`` lets no other condition through."""
-        return Truth(self.null, bitmaps.complement(self.null, self.n))
-
     def select(self, condition: Predicate) -> Selected:
-        """Return where the column is null."""
+        """Return where the column is null; ``check`` lets no other condition through."""
         return self._nulls
 
 
@@ -308,7 +290,7 @@ class AttributeIndex:
         """Return where a checked expression is true and where it is false; O(n / 64) per connective."""
         n = len(self.table)
         if isinstance(expression, Predicate):
-            return self._column(expression.column).truth(expression)
+            return _truth(self._column(expression.column), expression)
         if isinstance(expression, Constant):
             sides = bitmaps.full(n), bitmaps.empty(n)
             return Truth(*(sides if expression.value else sides[::-1]))
@@ -337,3 +319,11 @@ class AttributeIndex:
                 found = ValueIndex(name, column, self.sets)
             self._columns[name] = found
         return found
+
+
+def _truth(column: ValueIndex | SetIndex | NullIndex, condition: Predicate) -> Truth:
+    """Return where a condition on a column holds: nowhere for rows without a value, unless it asks for these."""
+    if isinstance(condition, IsNull):
+        return Truth(column.null, bitmaps.complement(column.null, column.n))
+    yes = column.select(condition).words
+    return Truth(yes, bitmaps.complement(yes | column.null, column.n))

@@ -63,7 +63,7 @@ class Segment:
         """Answer queries among ``rows``; plan P goes through the list of the filter ``name``."""
         if self.graph is not None and wanted.plan == PLANS["G"]:
             return walked(
-                self.engine, wanted, queries, k, words=rows.words, base=self.base, layout=self.layout, graph=self.graph,
+                self.engine, wanted, queries, k, rows=rows, base=self.base, layout=self.layout, graph=self.graph,
                 recall=recall,
             )  # fmt: skip
         layout = self.lists[name].layout if wanted.plan == PLANS["P"] else self.layout

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spaceform.compiled import compiled
@@ -43,6 +44,22 @@ def fused(a, i, b, j, codes, other, weight):  # type: ignore[no-untyped-def]
     return total
 
 
+@njit(inline="always")
+def insert(gaps, nodes, fresh, size, room, distance, node):  # type: ignore[no-untyped-def]
+    """Put a node, which is fresh, in its place among ``size`` sorted ones, of ``room`` at most; return the place."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) // 2
+        if gaps[middle] < distance or (gaps[middle] == distance and nodes[middle] < node):
+            low = middle + 1
+        else:
+            high = middle
+    for at in range(min(size, room - 1), low, -1):
+        gaps[at], nodes[at], fresh[at] = gaps[at - 1], nodes[at - 1], fresh[at - 1]
+    gaps[low], nodes[low], fresh[low] = distance, node, True
+    return low
+
+
 @compiled(error_model="numpy")
 def offer(beam, node, distance):  # type: ignore[no-untyped-def]
     """Put a node in its place, unless the beam is full of nearer ones; O(log length) and a shift."""
@@ -52,19 +69,9 @@ def offer(beam, node, distance):  # type: ignore[no-untyped-def]
         end = size - 1
         if distance > gaps[end] or (distance == gaps[end] and node >= nodes[end]):
             return
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) // 2
-        if gaps[middle] < distance or (gaps[middle] == distance and nodes[middle] < node):
-            low = middle + 1
-        else:
-            high = middle
-    last = min(size, length - 1)
-    for at in range(last, low, -1):
-        gaps[at], nodes[at], fresh[at] = gaps[at - 1], nodes[at - 1], fresh[at - 1]
-    gaps[low], nodes[low], fresh[low] = distance, node, True
-    state[0] = last + 1
-    state[1] = min(state[1], low)
+    place = insert(gaps, nodes, fresh, size, length, distance, node)
+    state[0] = min(size + 1, length)
+    state[1] = min(state[1], place)
 
 
 @compiled(error_model="numpy")

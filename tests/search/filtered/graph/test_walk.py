@@ -12,6 +12,7 @@ from spaceform.search.filtered.graph.walking import walked
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.engine import PLANS, Engine, Wanted
 from spaceform.search.filtered.scan.layout import METRICS
+from spaceform.search.filtered.sets.selected import Marked
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +25,10 @@ def graphs():
 def answers(data, mask, queries, k, *, metric="euclidean", compiled=True, near=40.0, far=40.0, threads=1):
     """Answer among the rows of a mask by id."""
     base, layout, graph = data
+    rows = Marked(bitmaps.pack(mask[base.ids]), int(mask.sum()))
     return walked(
         Engine(metric, compiled, threads), Wanted(PLANS["G"], near=near, far=far), queries, k,
-        words=bitmaps.pack(mask[base.ids]), base=base, layout=layout, graph=graph, recall=0.95,
+        rows=rows, base=base, layout=layout, graph=graph, recall=0.95,
     )  # fmt: skip
 
 

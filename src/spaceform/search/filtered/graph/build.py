@@ -8,7 +8,6 @@ far: a walk begins at the captains, the rows nearest to the centroids of the cel
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.graph.linking import incoming, join, link
 from spaceform.search.filtered.graph.links import DEGREE, LARGE, Graph
 from spaceform.search.filtered.graph.refining import refine
+from spaceform.search.filtered.scan.batches.threads import share
 from spaceform.search.filtered.scan.cells import k_means
-from spaceform.search.filtered.scan.codes import encode_bytes
+from spaceform.search.filtered.scan.codes import byte_frame, encode_bytes
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, frozen, screened
 from spaceform.types import IntArray
 
@@ -60,28 +60,27 @@ def build_graph(base: Base, layout: Layout, metric: str, *, threads: int, genera
     data = view, np.empty((len(view), 0), np.uint64), np.empty((len(view), 0), np.int32), 0.0
     coded = _coded(view, layout, metric)
     walked = _WALKED if len(view) < LARGE else _WALKED // 2
-    edges = np.linspace(0, len(view), threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        links = _joined(data, _linked(data, layout, pool), edges, pool)
-        refined = np.full_like(links, -1)
+    links = _joined(data, _linked(data, layout, threads), threads)
+    refined = np.full_like(links, -1)
+    held = Graph(links, *starts).memory, coded.memory  # a name, so that they stay while compiled code reads there
+    code = METRICS.index("euclidean" if metric == "ip" else metric)
 
-        held = Graph(links, *starts).memory, coded.memory  # names, so that they stay while compiled code reads there
-        code = METRICS.index("euclidean" if metric == "ip" else metric)
+    def of_part(_: int, first: int, last: int) -> None:
+        refine(code, data, held[0].address, held[1].address, (walked, _ALPHA), first, last, refined)
 
-        def of_part(first: int, last: int) -> None:
-            refine(code, data, held[0].address, held[1].address, (walked, _ALPHA), first, last, refined)
-
-        list(pool.map(of_part, edges[:-1], edges[1:]))
-        links = _joined(data, refined, edges, pool)
+    share(of_part, len(view), threads)
+    links = _joined(data, refined, threads)
     graph: Graph = frozen(Graph(links, *starts))
     return graph
 
 
-def _linked(data: _Data, layout: Layout, pool: ThreadPoolExecutor) -> NDArray[np.int32]:
+def _linked(data: _Data, layout: Layout, threads: int) -> NDArray[np.int32]:
     """Return the links of all rows to those of their own cells and of the nearest ones."""
     view, where = data[0], layout.starts
     halves = np.einsum("nd,nd->n", view, view) / 2
     links = np.full((len(view), DEGREE), -1, np.int32)
+
+    cells = np.flatnonzero(np.diff(where)).tolist()
 
     def of_cell(cell: int) -> None:
         places = _compared(_nearest_cells(cell, layout), where)
@@ -91,14 +90,18 @@ def _linked(data: _Data, layout: Layout, pool: ThreadPoolExecutor) -> NDArray[np
             last = min(first + height, int(where[cell + 1]))
             link(data, view[first:last] @ others, half, places, first, (_CANDIDATES, _ALPHA), links)
 
-    list(pool.map(of_cell, np.flatnonzero(np.diff(where)).tolist()))
+    def of_part(_: int, first: int, last: int) -> None:
+        for cell in cells[first:last]:
+            of_cell(cell)
+
+    share(of_part, len(cells), threads)
     return links
 
 
-def _joined(data: _Data, links: NDArray[np.int32], edges: list[int], pool: ThreadPoolExecutor) -> NDArray[np.int32]:
+def _joined(data: _Data, links: NDArray[np.int32], threads: int) -> NDArray[np.int32]:
     """Return links in both directions."""
     back, joined = incoming(links), np.full_like(links, -1)
-    list(pool.map(lambda first, last: join(data, links, back, _ALPHA, first, last, joined), edges[:-1], edges[1:]))
+    share(lambda _, first, last: join(data, links, back, _ALPHA, first, last, joined), len(links), threads)
     return joined
 
 
@@ -107,9 +110,7 @@ def _coded(view: NDArray[np.float32], layout: Layout, metric: str) -> Layout:
     here = np.zeros(view.shape[1])
     if metric != "ip":
         return layout._replace(centre=here)
-    minima = view.min(axis=0).astype(np.float64)
-    steps = (view.max(axis=0) - minima) / 255
-    steps[steps == 0] = 1.0
+    minima, steps = byte_frame(view)
     codes, error, spread = encode_bytes(view, minima, steps)
     level = -np.einsum("nd,nd->n", view, view, dtype=np.float64)
     return layout._replace(

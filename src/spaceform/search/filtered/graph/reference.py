@@ -14,7 +14,7 @@ from spaceform.search.filtered.graph.links import AROUND, CLOSE, CLOSEST, DRAWN,
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
 from spaceform.search.filtered.scan.queries import Asked, encode
-from spaceform.search.filtered.scan.reference import _Best, _score
+from spaceform.search.filtered.scan.reference import Best, score
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 
@@ -76,12 +76,12 @@ def ask(*arguments: Any) -> None:
         if not complete or len(beam.entries) < min(k, matches):
             continue
         told[i, 0] = plan
-        best = _Best(k, metric)
+        best = Best(k, metric)
         rows = np.array([row for _, row in beam.entries], np.int64)
         one = asking.asked
         above = one.offset[0] + one.pad[0] - np.array([gap for gap, _ in beam.entries])
         bounds = above + one.slack[0] * layout.error[rows].astype(np.float64)
-        _score(rows, bounds, base.ids, data=(base, layout, one), best=best, seen=seen[i : i + 1])
+        score(rows, bounds, base.ids, data=(base, layout, one), best=best, seen=seen[i : i + 1])
         found = sorted(best.heap, reverse=True)
         scores[i, : len(found)] = [closeness for closeness, _ in found]
         ids[i, : len(found)] = [-row for _, row in found]

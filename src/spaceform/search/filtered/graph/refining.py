@@ -13,7 +13,7 @@ from spaceform.search.filtered.graph.linking import kept
 from spaceform.search.filtered.graph.links import AROUND, PROBED, STARTS
 from spaceform.search.filtered.graph.walk import captains, graph_at, listed, room_for, walk
 from spaceform.search.filtered.scan.addresses import layout_at
-from spaceform.search.filtered.scan.asking import _encode
+from spaceform.search.filtered.scan.asking import encode_query
 from spaceform.search.graphs.beams import gap
 
 
@@ -35,7 +35,7 @@ def refine(metric, data, graph, layout, rule, first, last, refined):  # type: ig
     for node in range(first, last):
         for j in range(d):
             exact[j] = view[node, j]
-        _, _, scale, _, _ = _encode(metric, exact, 1.0, frame, asking, weights)
+        _, _, scale, _, _ = encode_query(metric, exact, 1.0, frame, asking, weights)
         one = weights, scale
         _, passing = captains(metric, everything, found_by, codes, one, groups, around, begun)
         visited[:] = 0

@@ -12,23 +12,18 @@ Links that point outside (-1 is none) end a list, so that nothing outside is rea
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from spaceform.compiled import compiled
 from spaceform.search.filtered.graph.links import AROUND, CLOSE, CLOSEST, DRAWN, ENOUGH, PROBED, STARTS, WIDTH
-from spaceform.search.filtered.scan.addresses import _matrix, _pointer, _vector, base_at, layout_at
-from spaceform.search.filtered.scan.asking import _encode
+from spaceform.search.filtered.scan.addresses import base_at, layout_at, matrix, table_at, vector
+from spaceform.search.filtered.scan.asking import encode_query
 from spaceform.search.filtered.scan.instructions import weighed
-from spaceform.search.filtered.scan.kernels import _fetch, _ones
+from spaceform.search.filtered.scan.kernels import fetch_row, has, ones_between, ones_of
 from spaceform.search.filtered.scan.scoring import closeness_of, norm_of, offer, sort_best
+from spaceform.search.graphs.beams import insert
 
 _AHEAD = 4
-
-
-@njit(inline="always")
-def _has(words, row):  # type: ignore[no-untyped-def]  # compiled
-    place = np.uint64(row)
-    return (words[place >> np.uint64(6)] >> (place & np.uint64(63))) & np.uint64(1)
 
 
 @njit(inline="always")
@@ -46,22 +41,6 @@ def _gap(metric, level, codes, entry, weights, scale):  # type: ignore[no-untype
     return -score
 
 
-@njit(inline="always")
-def _insert(gaps, nodes, fresh, size, room, gap, node):  # type: ignore[no-untyped-def]
-    """Put a row in its place among ``size`` sorted ones, of ``room`` at most, and return the place."""
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) // 2
-        if gaps[middle] < gap or (gaps[middle] == gap and nodes[middle] < node):
-            low = middle + 1
-        else:
-            high = middle
-    for at in range(min(size, room - 1), low, -1):
-        gaps[at], nodes[at], fresh[at] = gaps[at - 1], nodes[at - 1], fresh[at - 1]
-    gaps[low], nodes[low], fresh[low] = gap, node, True
-    return low
-
-
 @compiled(error_model="numpy")
 def room_for(size):  # type: ignore[no-untyped-def]
     """Return room for so many rows of a beam: gaps, nodes, and whether their links are yet to be followed."""
@@ -71,12 +50,12 @@ def room_for(size):  # type: ignore[no-untyped-def]
 @compiled(error_model="numpy")
 def graph_at(address):  # type: ignore[no-untyped-def]
     """Return the arrays of a `Graph` from the address of their `Memory`."""
-    table = carray(_pointer(address), (4, 3), np.int64)
+    table = table_at(address, 4)
     return (
-        _matrix(table, 0, np.int32),
-        _vector(table, 1, np.int32),
-        _vector(table, 2, np.int64),
-        _vector(table, 3, np.int32),
+        matrix(table, 0, np.int32),
+        vector(table, 1, np.int32),
+        vector(table, 2, np.int64),
+        vector(table, 3, np.int32),
     )
 
 
@@ -110,7 +89,7 @@ def ask(metric, wanted, words, graph, base, layout, queries, first, last, output
         for j in range(d):
             exact[j] = queries[i, j]
         norm = norm_of(exact)
-        _, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
+        _, length, scale, offset, pad = encode_query(metric, exact, norm, frame, asking, weights)
         one = weights, scale
         count, passing = captains(metric, words, found_by, codes, one, groups, around, begun)
         local = _density(words, starts, around[1], count)
@@ -142,23 +121,23 @@ def captains(metric, words, graph, rows, one, first, around, starts):  # type: i
     weights, scale = one
     wide, chosen, size, passing = codes.shape[1], 0, 0, 0
     for at in range(min(_AHEAD, len(leaders))):
-        _fetch(codes, leaders[at], wide)
+        fetch_row(codes, leaders[at], wide)
     for group in range(len(leaders)):
         if group + _AHEAD < len(leaders):
-            _fetch(codes, leaders[group + _AHEAD], wide)
+            fetch_row(codes, leaders[group + _AHEAD], wide)
         gap = _gap(metric, level, codes, leaders[group], weights, scale)
         chosen = _nearer(first, chosen, gap, group)
     for at in range(chosen):
         start, stop = groups[first[1][at]], groups[first[1][at] + 1]
         for member in range(start, min(start + _AHEAD, stop)):
-            _fetch(codes, members[member], wide)
+            fetch_row(codes, members[member], wide)
         for member in range(start, stop):
             if member + _AHEAD < stop:
-                _fetch(codes, members[member + _AHEAD], wide)
+                fetch_row(codes, members[member + _AHEAD], wide)
             row = members[member]
             gap = _gap(metric, level, codes, row, weights, scale)
             size = _nearer(around, size, gap, row)
-            if _has(words, row):
+            if has(words, row):
                 passing = _nearer(starts, passing, gap, row)
     return size, passing
 
@@ -169,7 +148,7 @@ def _nearer(beam, size, gap, node):  # type: ignore[no-untyped-def]
     gaps, nodes, fresh = beam
     last = len(gaps) - 1
     if size <= last or gap < gaps[last] or (gap == gaps[last] and node < nodes[last]):
-        _insert(gaps, nodes, fresh, size, last + 1, gap, node)
+        insert(gaps, nodes, fresh, size, last + 1, gap, node)
         size = min(size, last) + 1
     return size
 
@@ -178,7 +157,6 @@ def _nearer(beam, size, gap, node):  # type: ignore[no-untyped-def]
 def _density(words, starts, rows, count):  # type: ignore[no-untyped-def]
     """Return the share of rows that match in the cells of the first captains."""
     passing = total = 0
-    everything = ~np.uint64(0)
     for at in range(count):
         cell, above = 0, len(starts) - 1
         while cell + 1 < above:
@@ -188,13 +166,7 @@ def _density(words, starts, rows, count):  # type: ignore[no-untyped-def]
             else:
                 above = middle
         start, stop = starts[cell], starts[cell + 1]
-        for w in range(start // 64, (stop + 63) // 64):
-            word = words[w]
-            if 64 * w < start:
-                word &= everything << np.uint64(start - 64 * w)
-            if 64 * w + 64 > stop:
-                word &= everything >> np.uint64(64 * w + 64 - stop)
-            passing += _ones(word)
+        passing += ones_between(words, start, stop)
         total += stop - start
     return passing / max(1, total)
 
@@ -218,14 +190,14 @@ def walk(metric, words, links, rows, one, beam, starts, visited, lists, room, mo
         for at in range(failed):
             if passed >= ENOUGH:
                 break
-            if not _has(visited, failing[at]):
+            if not has(visited, failing[at]):
                 _mark(visited, failing[at])
                 passed = _further(words, visited, links, failing[at], codes, passing, passed)
         compared += passed
         for at in range(passed):
             gap = _gap(metric, level, codes, passing[at], weights, scale)
             if size < room or gap < gaps[size - 1]:
-                cursor = min(cursor, _insert(gaps, nodes, fresh, size, room, gap, passing[at]))
+                cursor = min(cursor, insert(gaps, nodes, fresh, size, room, gap, passing[at]))
                 size = min(size + 1, room)
         cursor, left, passed, failed = _led_on(
             words, visited, links, codes, nodes, fresh, size, cursor, passing, failing
@@ -243,10 +215,10 @@ def walk(metric, words, links, rows, one, beam, starts, visited, lists, room, mo
 def _begun(words, visited, starts, passing, failing, passed, failed):  # type: ignore[no-untyped-def]
     """Add the rows at which a walk begins to ``passing``, each once, or to ``failing``; return their numbers."""
     for row in starts:
-        if not _has(words, row):
+        if not has(words, row):
             failing[failed] = row
             failed += 1
-        elif not _has(visited, row):
+        elif not has(visited, row):
             _mark(visited, row)
             passing[passed] = row
             passed += 1
@@ -276,14 +248,14 @@ def _sorted_out(words, visited, links, row, codes, passing, failing, passed, fai
         other = links[row, at]
         if np.uint32(other) >= np.uint32(len(links)):
             break
-        if not _has(visited, other):
-            if _has(words, other):
+        if not has(visited, other):
+            if has(words, other):
                 _mark(visited, other)
-                _fetch(codes, other, codes.shape[1])
+                fetch_row(codes, other, codes.shape[1])
                 passing[passed] = other
                 passed += 1
             else:
-                _fetch(links, other, 4 * links.shape[1])
+                fetch_row(links, other, 4 * links.shape[1])
                 failing[failed] = other
                 failed += 1
     return passed, failed
@@ -296,9 +268,9 @@ def _further(words, visited, links, row, codes, passing, passed):  # type: ignor
         other = links[row, at]
         if np.uint32(other) >= np.uint32(len(links)) or passed >= ENOUGH:
             break
-        if _has(words, other) and not _has(visited, other):
+        if has(words, other) and not has(visited, other):
             _mark(visited, other)
-            _fetch(codes, other, codes.shape[1])
+            fetch_row(codes, other, codes.shape[1])
             passing[passed] = other
             passed += 1
     return passed
@@ -311,7 +283,7 @@ def _draw(words, visited, passing):  # type: ignore[no-untyped-def]
     for part in range(DRAWN):
         for w in range(part * len(words) // DRAWN, (part + 1) * len(words) // DRAWN):
             if words[w] != 0:
-                passing[passed] = 64 * w + _ones((words[w] & (~words[w] + unit)) - unit)
+                passing[passed] = 64 * w + ones_of((words[w] & (~words[w] + unit)) - unit)
                 _mark(visited, passing[passed])
                 passed += 1
                 break
@@ -327,10 +299,10 @@ def _score(metric, base, error, one, beam, found, best):  # type: ignore[no-unty
     scores, who, size, limit = best
     wide, scored = 4 * rows.shape[1], 0
     for at in range(min(2, found)):
-        _fetch(rows, nodes[at], wide)
+        fetch_row(rows, nodes[at], wide)
     for at in range(found):
         if at + 2 < found:
-            _fetch(rows, nodes[at + 2], wide)
+            fetch_row(rows, nodes[at + 2], wide)
         row = nodes[at]
         if above - gaps[at] + slack * np.float64(error[row]) >= limit[0]:
             scored += 1

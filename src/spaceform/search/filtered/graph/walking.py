@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.graph.links import Graph
-from spaceform.search.filtered.scan.bitmaps import Words
 from spaceform.search.filtered.scan.engine import Engine, Found, Wanted
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
 from spaceform.search.filtered.scan.queries import share_of
-from spaceform.search.filtered.sets.selected import functions
+from spaceform.search.filtered.sets.selected import Selected
 from spaceform.types import FloatArray
 
 _CHEAPER, _AT_LEAST = 4, 1_024
@@ -34,22 +33,19 @@ def _asking(*, compiled: bool) -> Callable[..., None]:
 
 
 def walked(
-    engine: Engine, wanted: Wanted, queries: NDArray[np.float32], k: int, *, words: Words, base: Base, layout: Layout,
+    engine: Engine, wanted: Wanted, queries: NDArray[np.float32], k: int, *, rows: Selected, base: Base, layout: Layout,
     graph: Graph, recall: float,
 ) -> tuple[Found, FloatArray]:  # fmt: skip
-    """Answer queries among the matches ``words``; return also ``(q, 2)``: the plan, -1 for those that were given up.
+    """Answer queries among the matches ``rows``; return also ``(q, 2)``: the plan, -1 for those that were given up.
 
     O(q (n / 64 + rows compared d)).
     """
     q, d = queries.shape
-    matches = int(functions(compiled=engine.compiled).count(words))
     near, far = (max(int(length), k) if length else 0 for length in (wanted.near, wanted.far))
-    numbers = wanted.plan, near, far, matches, max(_AT_LEAST, matches // _CHEAPER), share_of(recall, d)
-    found = Found(np.empty((q, k)), np.empty((q, k), np.int64), np.empty((q, 2), np.int64))
-    told = np.empty((q, 2))
+    numbers = wanted.plan, near, far, rows.count, max(_AT_LEAST, rows.count // _CHEAPER), share_of(recall, d)
+    found, told, words = Found.room(q, k), np.empty((q, 2)), rows.words
     code, outputs = METRICS.index(engine.metric), (*found, told)
-    held = graph.memory, base.memory, layout.memory  # names, so that they stay while compiled code reads there
-    data = tuple(one.address for one in held) if engine.compiled else (graph, base, layout)
+    data = engine.handed(graph, base, layout)
     ask = _asking(compiled=engine.compiled)
 
     def run(first: int, last: int) -> None:

@@ -26,44 +26,52 @@ def _pointer(typing_context, address):  # type: ignore[no-untyped-def]  # compil
 
 
 @njit
-def _vector(table, at, kind):  # type: ignore[no-untyped-def]
+def table_at(address, count):  # type: ignore[no-untyped-def]
+    """Return the table of a `Memory` of so many arrays from its address."""
+    return carray(_pointer(address), (count, 3), np.int64)
+
+
+@njit
+def vector(table, at, kind):  # type: ignore[no-untyped-def]
+    """Return one of the arrays of a table, of one dimension; whoever holds the address holds the `Memory`, too."""
     return carray(_pointer(table[at, 0]), (table[at, 1],), kind)
 
 
 @njit
-def _matrix(table, at, kind):  # type: ignore[no-untyped-def]
+def matrix(table, at, kind):  # type: ignore[no-untyped-def]
+    """Return one of two dimensions."""
     return carray(_pointer(table[at, 0]), (table[at, 1], table[at, 2]), kind)
 
 
 @compiled(error_model="numpy")
 def base_at(address):  # type: ignore[no-untyped-def]
     """Return the arrays of a `Base` from the address of their `Memory`."""
-    table = carray(_pointer(address), (3, 3), np.int64)
-    return _matrix(table, 0, np.float32), _vector(table, 1, np.float64), _vector(table, 2, np.int64)
+    table = table_at(address, 3)
+    return matrix(table, 0, np.float32), vector(table, 1, np.float64), vector(table, 2, np.int64)
 
 
 @compiled(error_model="numpy")
 def layout_at(address):  # type: ignore[no-untyped-def]
     """Return the arrays of a `Layout`, in its order, from the address of their `Memory`."""
-    table = carray(_pointer(address), (17, 3), np.int64)
+    table = table_at(address, 17)
     return (
-        _vector(table, 0, np.int32),
-        _vector(table, 1, np.float64),
-        _matrix(table, 2, np.uint8),
-        _vector(table, 3, np.float32),
-        _matrix(table, 4, np.uint64),
-        _vector(table, 5, np.int64),
-        _matrix(table, 6, np.float32),
-        _vector(table, 7, np.float64),
-        _vector(table, 8, np.float64),
-        _vector(table, 9, np.float64),
-        _vector(table, 10, np.float64),
-        _vector(table, 11, np.float64),
-        _vector(table, 12, np.float64),
-        _vector(table, 13, np.float64),
-        _matrix(table, 14, np.float32),
-        _matrix(table, 15, np.uint8),
-        _vector(table, 16, np.float32),
+        vector(table, 0, np.int32),
+        vector(table, 1, np.float64),
+        matrix(table, 2, np.uint8),
+        vector(table, 3, np.float32),
+        matrix(table, 4, np.uint64),
+        vector(table, 5, np.int64),
+        matrix(table, 6, np.float32),
+        vector(table, 7, np.float64),
+        vector(table, 8, np.float64),
+        vector(table, 9, np.float64),
+        vector(table, 10, np.float64),
+        vector(table, 11, np.float64),
+        vector(table, 12, np.float64),
+        vector(table, 13, np.float64),
+        matrix(table, 14, np.float32),
+        matrix(table, 15, np.uint8),
+        vector(table, 16, np.float32),
     )
 
 

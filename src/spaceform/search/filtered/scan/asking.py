@@ -11,7 +11,7 @@ from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.instructions import QUAD, weighed
 from spaceform.search.filtered.scan.kernels import (
     WAITING,
-    _ones,
+    ones_between,
     positions,
     scan,
     scan_bits,
@@ -31,28 +31,18 @@ def cell_counts(words, starts):  # type: ignore[no-untyped-def]  # compiled
     """Return how many rows of a set lie in each range ``starts[i]`` to ``starts[i + 1]``; O(n / 64 + ranges)."""
     n = len(starts) - 1
     counts = np.zeros(n, np.int64)
-    everything = ~np.uint64(0)
     for c in range(n):
-        start, stop = starts[c], starts[c + 1]
-        total = 0
-        for w in range(start // 64, (stop + 63) // 64):
-            word = words[w]
-            if 64 * w < start:
-                word &= everything << np.uint64(start - 64 * w)
-            if 64 * w + 64 > stop:
-                word &= everything >> np.uint64(64 * w + 64 - stop)
-            total += _ones(word)
-        counts[c] = total
+        counts[c] = ones_between(words, starts[c], starts[c + 1])
     return counts
 
 
 _FREE = {"reassoc", "nnan", "nsz"}
-"""The order of additions is free in what only bounds a score, and `_encode` leaves room for it: a loop that adds up
-may then be made of registers of several numbers."""
+"""The order of additions is free in what only bounds a score, and `encode_query` leaves room for it: a loop that adds
+up may then be made of registers of several numbers."""
 
 
 @compiled(error_model="numpy", counted=False, fastmath=_FREE)
-def _encode(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
+def encode_query(metric, exact, norm, frame, asked, weights):  # type: ignore[no-untyped-def]
     """Fill ``asked`` (what is multiplied with screened rows) and 16-bit ``weights``; return the numbers of a query."""
     minima, steps, centre, spread = frame
     d = len(exact)
@@ -163,7 +153,7 @@ def _levels(turned, levels):  # type: ignore[no-untyped-def]
 
 
 @compiled(error_model="numpy")
-def _quarter(asked, middle, signs, turned, levels, planes):  # type: ignore[no-untyped-def]
+def _in_planes(asked, middle, signs, turned, levels, planes):  # type: ignore[no-untyped-def]
     """Rotate a query and fill its planes; return the product with ``middle``, and the numbers of `_levels`."""
     rotate(asked, signs, turned)
     low, step, total, size = _levels(turned, levels)
@@ -221,7 +211,7 @@ def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  
             sort_best(scores[i], ids[i], size[0])
             told[i, 0] = plan
             continue
-        start, length, scale, offset, pad = _encode(metric, exact, norm, frame, asking, weights)
+        start, length, scale, offset, pad = encode_query(metric, exact, norm, frame, asking, weights)
         _close((scale, offset, length, pad), cell_codes, cell_error, weights, close)
         taken = _chosen(metric, wanted, (length, pad), (starts, lengths, radius, counts), close, reach, told[i])
         told[i, 0] = taken
@@ -230,16 +220,16 @@ def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  
         one = (exact, weights, (norm, scale, offset, length * share, pad))
         mean = low = step = total = doubt = 0.0
         if planes.shape[1] and taken in (BITS, CELLS, PRIVATE):
-            mean, low, step, total, doubt = _quarter(asking, middle, signs, turned, levels, planes)
-        quarters = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad, 2 * n_words))
+            mean, low, step, total, doubt = _in_planes(asking, middle, signs, turned, levels, planes)
+        signed = (lines, floats, planes, (start + mean, low, step, total, doubt * bit_share, pad, 2 * n_words))
         if taken in (CELLS, PRIVATE):
-            scan_cells(metric, words, (starts, reach, counts, where), base, rows, quarters, one, best, seen[i], room)
+            scan_cells(metric, words, (starts, reach, counts, where), base, rows, signed, one, best, seen[i], room)
         else:
             if not listed:
                 places, listed = positions(words, starts[-1]), True
             seen[i, 0] += len(places)
             if taken == BITS and planes.shape[1]:
-                scan_bits(metric, places, where, base, rows, quarters, one, best, seen[i], room)
+                scan_bits(metric, places, where, base, rows, signed, one, best, seen[i], room)
             else:
                 scan(metric, places, len(places), unknown, where, base, rows, one, best, seen[i], room)
         sort_best(scores[i], ids[i], size[0])

@@ -13,6 +13,14 @@ _LINE_WORDS = 8
 """Words of a line of the processor's cache."""
 
 
+def byte_frame(X: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
+    """Return ``minima (d,)`` and ``steps (d,)`` by which rows fill bytes; the step of a constant coordinate is 1."""
+    minima = X.min(axis=0).astype(np.float64)
+    steps = (X.max(axis=0) - minima) / 255
+    steps[steps == 0] = 1.0
+    return minima, steps
+
+
 def encode_bytes(
     X: NDArray[np.float32], minima: FloatArray, steps: FloatArray
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], float]:

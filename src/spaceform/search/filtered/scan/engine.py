@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.batches.threads import share
 from spaceform.search.filtered.scan.bitmaps import Words
-from spaceform.search.filtered.scan.layout import METRICS, Base, Layout
+from spaceform.search.filtered.scan.layout import METRICS, Base, HasMemory, Layout
 from spaceform.search.filtered.scan.plans import BITS, CELLS, GRAPH, PRIVATE, PRODUCT, SCAN
 from spaceform.search.filtered.scan.queries import share_of
 from spaceform.types import FloatArray, IntArray
@@ -44,6 +44,11 @@ class Found(NamedTuple):
     ids: IntArray
     seen: IntArray
 
+    @classmethod
+    def room(cls, q: int, k: int) -> Found:
+        """Return room for answers, not filled yet."""
+        return cls(np.empty((q, k)), np.empty((q, k), _INT64), np.empty((q, 2), _INT64))
+
 
 class Wanted(NamedTuple):
     """What to run: a plan, or (`NONE`) the cells where they are expected to take less than ``other`` does.
@@ -72,7 +77,6 @@ class Kernels(NamedTuple):
     cell_counts: Callable[[Words, IntArray], IntArray]
     multiply: Callable[..., None]
     join: Callable[..., None]
-    compiled: bool
 
 
 @cache
@@ -82,12 +86,10 @@ def _kernels(*, compiled: bool) -> Kernels:
         from spaceform.search.filtered.scan import addresses, asking
         from spaceform.search.filtered.scan.batches.many import join
 
-        return Kernels(addresses.ask, asking.positions, asking.cell_counts, addresses.multiply, join, compiled)
+        return Kernels(addresses.ask, asking.positions, asking.cell_counts, addresses.multiply, join)
     from spaceform.search.filtered.scan import reference
 
-    return Kernels(
-        reference.ask, bitmaps.positions, reference.cell_counts, reference.multiply, reference.join, compiled
-    )
+    return Kernels(reference.ask, bitmaps.positions, reference.cell_counts, reference.multiply, reference.join)
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,11 @@ class Engine:
         if plan not in (SCAN, BITS):
             alone = plan == PRIVATE
             counts = np.ones(layout.n_cells, np.int64) if alone else kernels.cell_counts(words, layout.starts)
-        found = Found(np.empty((q, k)), np.empty((q, k), _INT64), np.empty((q, 2), _INT64))
+        found = Found.room(q, k)
         told = np.empty((q, 2))
         numbers = (*wanted[:7], share_of(recall, d), share_of(recall, layout.signs.shape[1]), *wanted[7:])
         matches = words, counts, _NO_PLACES if places is None else places
-        held = base.memory, layout.memory  # a name, so that they stay while compiled code reads there
-        data = (held[0].address, held[1].address) if kernels.compiled else (base, layout)
+        data = self.handed(base, layout)
         shared = _CODES[self.metric], numbers, matches, *data, queries
         outputs = (*found, told)
         self.shared_out(lambda first, last: kernels.ask(*shared, first, last, outputs), q)
@@ -139,19 +140,22 @@ class Engine:
         parts = self.threads if len(places) * q * d >= _SHARED else 1
         scores, ids = np.empty((parts, q, k)), np.empty((parts, q, k), _INT64)
         sizes, seen = np.zeros((parts, q), _INT64), np.zeros((parts, q, 2), _INT64)
-        held = base.memory, layout.memory
-        data = (held[0].address, held[1].address) if kernels.compiled else (base, layout)
+        data = self.handed(base, layout)
 
         def work(part: int, first: int, last: int) -> None:
             outputs = scores[part], ids[part], sizes[part], seen[part]
             kernels.multiply(_CODES[self.metric], places[first:last], *data, queries, outputs)
 
         share(work, len(places), parts)
-        found = Found(np.empty((q, k)), np.empty((q, k), _INT64), np.empty((q, 2), _INT64))
+        found = Found.room(q, k)
         kernels.join((scores, ids, sizes, seen), *found)
         told = np.full((q, 2), np.inf)
         told[:, 0] = PRODUCT
         return found, told
+
+    def handed(self, *some: HasMemory) -> Sequence[Any]:
+        """Return what kernels are given: addresses, which hold while the caller holds these, or in NumPy the arrays."""
+        return [one.memory.address for one in some] if self.compiled else some
 
     def shared_out(self, run: Callable[[int, int], None], q: int) -> None:
         """Run queries from a first to a last one, in as many parts as there are threads."""

@@ -35,14 +35,19 @@ def prefetch(typing_context, array, row, byte):  # type: ignore[no-untyped-def] 
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         start, _ = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INTEGER, _INTEGER, _INTEGER])
-        builder.call(
-            builder.module.declare_intrinsic("llvm.prefetch", [_BYTE.as_pointer()], kind),
-            [builder.gep(start, [arguments[2]]), _INTEGER(_READ), _INTEGER(_KEEP), _INTEGER(_DATA)],
-        )
+        write_prefetch(builder, builder.gep(start, [arguments[2]]))
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.int64), generate
+
+
+def write_prefetch(builder: Any, address: Any) -> None:
+    """Write, inside an intrinsic, what fetches the line of cache at an address of bytes."""
+    kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INTEGER, _INTEGER, _INTEGER])
+    builder.call(
+        builder.module.declare_intrinsic("llvm.prefetch", [_BYTE.as_pointer()], kind),
+        [address, _INTEGER(_READ), _INTEGER(_KEEP), _INTEGER(_DATA)],
+    )
 
 
 @intrinsic
@@ -204,4 +209,4 @@ def _columns(builder: Any, start: Any, column: Any, kind: Any) -> Any:
     return builder.load(place, align=_bytes(kind))
 
 
-__all__ = ["LANES", "QUAD", "ones_in_common", "prefetch", "product_of", "squares_of", "weighed"]
+__all__ = ["LANES", "QUAD", "ones_in_common", "prefetch", "product_of", "squares_of", "weighed", "write_prefetch"]

@@ -31,7 +31,8 @@ LINE = 64
 
 
 @njit(inline="always")
-def _ones(x):  # type: ignore[no-untyped-def]  # compiled; the compiler knows this as one instruction
+def ones_of(x):  # type: ignore[no-untyped-def]  # compiled
+    """Count the bits of a word; the compiler knows this as one instruction."""
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -39,8 +40,35 @@ def _ones(x):  # type: ignore[no-untyped-def]  # compiled; the compiler knows th
 
 
 @njit(inline="always")
+def has(words, row):  # type: ignore[no-untyped-def]
+    """Return the bit of a row in a set, 0 or 1."""
+    place = np.uint64(row)
+    return (words[place >> np.uint64(6)] >> (place & np.uint64(63))) & np.uint64(1)
+
+
+@njit(inline="always")
+def word_between(words, w, start, stop):  # type: ignore[no-untyped-def]
+    """Return word ``w`` with its bits from ``start`` to before ``stop`` only."""
+    word, everything = words[w], ~np.uint64(0)
+    if 64 * w < start:
+        word &= everything << np.uint64(start - 64 * w)
+    if 64 * w + 64 > stop:
+        word &= everything >> np.uint64(64 * w + 64 - stop)
+    return word
+
+
+@njit(inline="always")
+def ones_between(words, start, stop):  # type: ignore[no-untyped-def]
+    """Count the bits from ``start`` to before ``stop``."""
+    total = 0
+    for w in range(start // 64, (stop + 63) // 64):
+        total += ones_of(word_between(words, w, start, stop))
+    return total
+
+
+@njit(inline="always")
 def _rough(lines, floats, entry, planes, numbers):  # type: ignore[no-untyped-def]
-    """Bound a score by signs: add up the four-bit coordinates of the query where the row has ones."""
+    """Bound a score by signs: add up the rounded coordinates of the query where the row has ones."""
     base, low, step, total, doubt, pad, spot = numbers
     row, at, one = np.uint64(entry), np.uint64(spot), np.uint64(1)  # that no index is negative saves instructions
     common = np.float64(ones_in_common(lines, entry, planes))
@@ -55,19 +83,20 @@ def positions(words, stop):  # type: ignore[no-untyped-def]
     """Return the positions of the bits that are set."""
     unit, total = np.uint64(1), 0
     for w in range((stop + 63) // 64):
-        total += _ones(words[w])
+        total += ones_of(words[w])
     places, n = np.empty(total, np.int32), 0
     for w in range((stop + 63) // 64):
         word = words[w]
         while word != np.uint64(0):
-            places[n] = 64 * w + _ones((word & (~word + unit)) - unit)
+            places[n] = 64 * w + ones_of((word & (~word + unit)) - unit)
             word &= word - unit
             n += 1
     return places
 
 
 @njit(inline="always")
-def _fetch(matrix, entry, size):  # type: ignore[no-untyped-def]
+def fetch_row(matrix, entry, size):  # type: ignore[no-untyped-def]
+    """Fetch ``size`` bytes of a row of a matrix before they are needed."""
     prefetch(matrix, entry, 0)
     if size > LINE:
         for byte in range(LINE, size, LINE):
@@ -81,10 +110,10 @@ def score_all(metric, places, base, exact, norm, best, seen):  # type: ignore[no
     scores, found, size, limit = best
     wide = 4 * rows.shape[1]
     for at in range(min(2, len(places))):
-        _fetch(rows, places[at], wide)
+        fetch_row(rows, places[at], wide)
     for at in range(len(places)):
         if at + 2 < len(places):
-            _fetch(rows, places[at + 2], wide)
+            fetch_row(rows, places[at + 2], wide)
         row = places[at]
         offer(metric, closeness_of(metric, exact, norm, rows, row, norms[row]), ids[row], scores, found, size, limit)
     seen[1] += len(places)
@@ -97,13 +126,13 @@ def bound_by_signs(places, n, signs, bounds):  # type: ignore[no-untyped-def]
     each, highest = bounds
     wide = 8 * lines.shape[1]
     for at in range(min(AHEAD, n)):
-        _fetch(lines, places[at], wide)
+        fetch_row(lines, places[at], wide)
     for start in range(0, n, BLOCK):
         high = -np.inf
         for at in range(start, min(start + BLOCK, n)):
             now = np.uint64(at)
             if at + AHEAD < n:
-                _fetch(lines, places[now + np.uint64(AHEAD)], wide)
+                fetch_row(lines, places[now + np.uint64(AHEAD)], wide)
             bound = _rough(lines, floats, places[now], planes, numbers)
             each[now] = bound
             high = max(high, bound)
@@ -127,7 +156,7 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
     known, private = len(each) > 0, len(where) > 0
     wide = codes.shape[1]
     for at in range(0 if known else min(WAITING, n)):
-        _fetch(codes, places[at], wide)
+        fetch_row(codes, places[at], wide)
     at = 0
     while at < n:
         many, least = 0, limit[0]
@@ -138,7 +167,7 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
             if not known or each[at] >= least:
                 ahead = at if known else at + WAITING
                 if ahead < n:
-                    _fetch(codes, places[ahead], wide)
+                    fetch_row(codes, places[ahead], wide)
                 waiting[many] = at
                 many += 1
             at += 1
@@ -151,7 +180,7 @@ def scan(metric, places, n, bounds, where, base, layout, one, best, seen, room):
                 bound = min(bound, each[waiting[i]])
             if bound >= least:
                 row = where[entry] if private else entry
-                _fetch(rows, row, 4 * rows.shape[1])
+                fetch_row(rows, row, 4 * rows.shape[1])
                 waiting[left], reached[left] = row, bound
                 left += 1
         for i in range(left):
@@ -243,22 +272,17 @@ def _promising(reach, counts, starts):  # type: ignore[no-untyped-def]
 @compiled(error_model="numpy", counted=False)
 def _add_matches(words, start, stop, where, entries, n):  # type: ignore[no-untyped-def]
     """Add those entries from ``start`` to ``stop`` that pass to the first ``n``, and return their number."""
-    zero, unit, mask = np.uint64(0), np.uint64(1), np.uint64(63)
+    zero, unit = np.uint64(0), np.uint64(1)
     if len(where):
         for entry in range(start, stop):
-            place = np.uint64(where[entry])
-            if (words[place >> np.uint64(6)] >> (place & mask)) & unit:
+            if has(words, where[entry]):
                 entries[n] = entry
                 n += 1
         return n
     for w in range(start // 64, (stop + 63) // 64):
-        word = words[w]
-        if 64 * w < start:
-            word &= ~zero << np.uint64(start - 64 * w)
-        if 64 * w + 64 > stop:
-            word &= ~zero >> np.uint64(64 * w + 64 - stop)
+        word = word_between(words, w, start, stop)
         while word != zero:
-            entries[n] = 64 * w + _ones((word & (~word + unit)) - unit)
+            entries[n] = 64 * w + ones_of((word & (~word + unit)) - unit)
             word &= word - unit
             n += 1
     return n

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan.cells import farthest, k_means
-from spaceform.search.filtered.scan.codes import encode_bits, encode_bytes
+from spaceform.search.filtered.scan.codes import byte_frame, encode_bits, encode_bytes
 from spaceform.search.filtered.scan.turning import random_signs
 from spaceform.types import FloatArray, IntArray
 
@@ -46,6 +46,14 @@ class Memory(NamedTuple):
     address: int
     table: IntArray
     arrays: tuple[np.ndarray, ...]
+
+
+class HasMemory(Protocol):
+    """Arrays that kernels are told by one address."""
+
+    @property
+    def memory(self) -> Memory:
+        """Where the arrays lie."""
 
 
 def memory_of(arrays: Iterable[np.ndarray], kinds: Sequence[Any]) -> Memory:
@@ -151,9 +159,7 @@ def lay_out(
     centroids, cell = k_means(view, min(count, len(rows)), generator)
     order = np.lexsort((base.ids[chosen], cell))
     view, cell = view[order], cell[order]
-    minima = view.min(axis=0).astype(np.float64)
-    steps = (view.max(axis=0) - minima) / 255
-    steps[steps == 0] = 1.0
+    minima, steps = byte_frame(view)
     signs = random_signs(view.shape[1] if view.shape[1] <= MAX_ROTATED else 0, generator)
     starts = np.searchsorted(cell, np.arange(len(centroids) + 1))
     radius = farthest(view, starts, centroids)

@@ -1,4 +1,4 @@
-"""Queries as the kernels take them: exact, in 16 bits against 8-bit codes, in 4 bits against 1-bit codes."""
+"""Queries as the kernels take them: exact, in 16 bits against 8-bit codes, in 2 bits against 1-bit codes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Asked(NamedTuple):
 
     8 bits: the score of a row is ``offset + scale (weights . codes) + level``, off by at most ``slack error + pad``.
     Cells: ``reach`` is an upper bound of a score in each cell. 1 bit: ``base`` is the score of the mean of the rows
-    without level, ``planes`` and ``low + step u`` the rotated query in four bits, ``total`` the sum of its coordinates,
-    ``doubt`` the factor of the error.
+    without level, ``planes`` and ``low + step u`` the rotated query in `PLANES` bits, ``total`` the sum of its
+    coordinates, ``doubt`` the factor of the error.
     """
 
     exact: FloatArray
@@ -99,7 +99,7 @@ def with_cells(asked: Asked, layout: Layout, metric: str, *, gamma: float | Floa
     return asked._replace(reach=reach)
 
 
-def with_quarters(asked: Asked, layout: Layout, metric: str, *, share: float) -> Asked:
+def with_planes(asked: Asked, layout: Layout, metric: str, *, share: float) -> Asked:
     """Add the queries in `PLANES` bits per rotated coordinate; ``share`` of an error may point along the query.
 
     Levels are stretched so that what they lose is orthogonal to the query: an error without direction, which adds to

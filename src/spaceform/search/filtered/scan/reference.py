@@ -18,12 +18,12 @@ from spaceform.search.filtered.scan.queries import (
     bounds_of_products,
     encode,
     with_cells,
-    with_quarters,
+    with_planes,
 )
 from spaceform.types import BoolArray, FloatArray, IntArray
 
 
-class _Best:
+class Best:
     """The k best so far of one query, and the score that an upper bound must reach."""
 
     def __init__(self, k: int, metric: int) -> None:
@@ -31,6 +31,7 @@ class _Best:
         self.k, self.metric, self.limit = k, metric, -np.inf
 
     def offer(self, closeness: float, row: int) -> None:
+        """Put a row among the best; ties go to the lower id."""
         entry = (closeness, -row)
         if len(self.heap) < self.k:
             heapq.heappush(self.heap, entry)
@@ -58,8 +59,8 @@ def ask(*arguments: Any) -> None:
         if plan < 0:
             continue
         if plan in (BITS, CELLS, PRIVATE) and bit_share < 1 and len(layout.lines):
-            one = with_quarters(one, layout, name, share=bit_share)
-        best = _Best(scores.shape[1], metric)
+            one = with_planes(one, layout, name, share=bit_share)
+        best = Best(scores.shape[1], metric)
         matches = words, counts
         _search(plan, matches, (base, layout, one), best=best, seen=seen[i : i + 1])
         found = sorted(best.heap, reverse=True)
@@ -81,14 +82,14 @@ def multiply(*arguments: Any) -> None:
     seen[:, 0] += len(places)
     for i in range(len(queries)):
         one = encode(queries[i : i + 1], layout, METRICS[metric], share=1.0)
-        best, data = _Best(scores.shape[1], metric), (base, layout, one)
+        best, data = Best(scores.shape[1], metric), (base, layout, one)
         bounds = bounds_of_products(one, places, base=base, layout=layout, metric=METRICS[metric])
         first = np.argsort(-bounds, kind="stable")[: best.k]
         everything = np.full(len(places), np.inf)
-        _score(places[first], everything[first], base.ids, data=data, best=best, seen=seen[i : i + 1])
+        score(places[first], everything[first], base.ids, data=data, best=best, seen=seen[i : i + 1])
         bounds[first] = np.nan
         left = bounds >= best.limit
-        _score(places[left], everything[left], base.ids, data=data, best=best, seen=seen[i : i + 1])
+        score(places[left], everything[left], base.ids, data=data, best=best, seen=seen[i : i + 1])
         sizes[i] = len(best.heap)
         scores[i, : sizes[i]] = [closeness for closeness, _ in best.heap]
         ids[i, : sizes[i]] = [-row for _, row in best.heap]
@@ -126,7 +127,7 @@ def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, to
 
 def _search(
     plan: int, matches: tuple[bitmaps.Words, IntArray], data: tuple[Base, Layout, Asked], *,
-    best: _Best, seen: IntArray,
+    best: Best, seen: IntArray,
 ) -> None:  # fmt: skip
     """Look for the best of one query as `kernels` does."""
     (words, counts), (base, layout, asked) = matches, data
@@ -135,7 +136,7 @@ def _search(
     if plan in (SCAN, BITS):
         inside = np.flatnonzero(passing)
         if plan == SCAN and len(inside) <= FEW:
-            return _score(inside, np.full(len(inside), np.inf), base.ids, data=data, best=best, seen=seen)
+            return score(inside, np.full(len(inside), np.inf), base.ids, data=data, best=best, seen=seen)
         seen[0, 0] += len(inside)
         if plan == BITS and by_signs:
             return _two_passes(inside, by_bits(inside, data=data), data=data, best=best, seen=seen)
@@ -149,7 +150,7 @@ def _search(
 
 
 def _opened(
-    passing: BoolArray, counts: IntArray, layout: Layout, reach: FloatArray, *, private: bool, best: _Best
+    passing: BoolArray, counts: IntArray, layout: Layout, reach: FloatArray, *, private: bool, best: Best
 ) -> Iterator[IntArray]:
     """Yield the matches that are compared together, from the most promising cells on."""
     cells = np.flatnonzero(counts)
@@ -176,11 +177,11 @@ def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> floa
 
 
 def _two_passes(
-    places: IntArray, bounds: FloatArray, *, data: tuple[Base, Layout, Asked], best: _Best, seen: IntArray
+    places: IntArray, bounds: FloatArray, *, data: tuple[Base, Layout, Asked], best: Best, seen: IntArray
 ) -> None:
     """Score the rows of the highest bounds; then those whose bounds reach the k-th best."""
     first = np.argsort(-bounds, kind="stable")[: LOOKED * best.k]
-    _score(places[first], np.full(len(first), np.inf), data[0].ids, data=data, best=best, seen=seen)
+    score(places[first], np.full(len(first), np.inf), data[0].ids, data=data, best=best, seen=seen)
     bounds[first] = np.nan
     left = np.flatnonzero(bounds >= best.limit)
     _take((places[left], places[left]), bounds[left], data=data, best=best, seen=seen)
@@ -191,18 +192,18 @@ def _take(
     rough: FloatArray,
     *,
     data: tuple[Base, Layout, Asked],
-    best: _Best,
+    best: Best,
     seen: IntArray,
 ) -> None:
     """Offer rows (entries, and their positions) one after the other, as far as their bounds let them through."""
     entries, places = found
     bounds = np.minimum(rough, by_bytes(entries, data=data))
     kept = bounds >= best.limit
-    _score(places[kept], bounds[kept], data[0].ids, data=data, best=best, seen=seen)
+    score(places[kept], bounds[kept], data[0].ids, data=data, best=best, seen=seen)
 
 
-def _score(
-    places: NDArray[np.integer], bounds: FloatArray, ids: IntArray, *, data: tuple[Base, Layout, Asked], best: _Best,
+def score(
+    places: NDArray[np.integer], bounds: FloatArray, ids: IntArray, *, data: tuple[Base, Layout, Asked], best: Best,
     seen: IntArray,
 ) -> None:  # fmt: skip
     """Score rows exactly whose bounds reach the k-th best."""

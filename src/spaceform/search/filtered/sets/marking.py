@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spaceform.compiled import compiled
-from spaceform.search.filtered.scan.kernels import _ones
+from spaceform.search.filtered.scan.kernels import has, ones_of
 
 
 @compiled(error_model="numpy")
@@ -13,7 +13,7 @@ def count(words):  # type: ignore[no-untyped-def]  # compiled
     """Return the number of rows in a set; O(n / 64)."""
     total = 0
     for word in words:
-        total += _ones(word)
+        total += ones_of(word)
     return total
 
 
@@ -61,9 +61,7 @@ def keep_between(rows, ranks, low, high):  # type: ignore[no-untyped-def]
 def keep_marked(rows, words):  # type: ignore[no-untyped-def]
     """Return those of ``rows`` that are in a set; O(rows)."""
     kept, n = np.empty(len(rows), np.int32), 0
-    unit, mask = np.uint64(1), np.uint64(63)
     for row in rows:
         kept[n] = row
-        place = np.uint64(row)
-        n += np.int64((words[place >> np.uint64(6)] >> (place & mask)) & unit)
+        n += np.int64(has(words, row))
     return kept[:n]

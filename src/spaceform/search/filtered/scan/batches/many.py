@@ -12,7 +12,7 @@ from numba import njit
 
 from spaceform.compiled import compiled
 from spaceform.search.filtered.scan.batches.tiles import HEIGHT, LANES, WIDTH, passing, tile
-from spaceform.search.filtered.scan.kernels import _ones, score_all
+from spaceform.search.filtered.scan.kernels import ones_of, score_all
 from spaceform.search.filtered.scan.scoring import norm_of, offer, sort_best
 
 _AT_ONCE = 128
@@ -108,7 +108,7 @@ def _multiply(metric, order, n, room, base, frame, queries, outputs):  # type: i
                     spot = at - first + r
                     bits = passing(out, r, number, (factor[spot], length[spot], added[spot]), slack, floor)
                     while bits:
-                        lane = _ones(np.uint64((bits & -bits) - 1))
+                        lane = ones_of(np.uint64((bits & -bits) - 1))
                         bits &= bits - 1
                         i = number * WIDTH + lane
                         bound = out[r, lane]

@@ -14,6 +14,8 @@ from numba import types
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
+from spaceform.search.filtered.scan.instructions import write_prefetch
+
 HEIGHT = 6
 """Rows of a tile."""
 
@@ -105,7 +107,7 @@ def _sums(builder: Any, pointers: Any, d: Any, wide: int) -> list[list[Any]]:
     for value, start in [(first, _WORD(0)), *((one, zero) for one in held)]:
         value.add_incoming(start, entry)
     for pointer in later:
-        _prefetch(builder, pointer, builder.mul(first, _WORD(4)))
+        write_prefetch(builder, builder.gep(pointer, [builder.mul(first, _WORD(4))]))
     stop = builder.add(first, _WORD(_CHUNK))
     stop = builder.select(builder.icmp_signed("<", stop, d), stop, d)
     builder.branch(step)
@@ -162,9 +164,3 @@ def _load(builder: Any, pointer: Any, offset: Any) -> Any:
 
 def _store(builder: Any, value: Any, pointer: Any, offset: Any) -> None:
     builder.store(value, builder.bitcast(builder.gep(pointer, [offset]), _VECTOR.as_pointer()), align=4)
-
-
-def _prefetch(builder: Any, pointer: Any, offset: Any) -> None:
-    kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _NUMBER, _NUMBER, _NUMBER])
-    fetch = builder.module.declare_intrinsic("llvm.prefetch", [_BYTE.as_pointer()], kind)
-    builder.call(fetch, [builder.gep(pointer, [offset]), _NUMBER(0), _NUMBER(3), _NUMBER(1)])
