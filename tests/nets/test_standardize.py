@@ -12,11 +12,11 @@ def test_columns_have_mean_0_and_variance_1_and_constants_are_0():
     rows[:, 2] = 0.1
     layer, other = Standardize(3), Standardize(3)
     assert torch.equal(layer(rows), rows)
-    layer.fit_(rows)
+    layer.learn(rows)
     made = layer(rows)
     torch.testing.assert_close(made.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(made.std(0, correction=0), torch.tensor([1.0, 1, 0]), atol=1e-4, rtol=0)
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other(rows), made)
     with pytest.raises(InputError, match="rows"):
-        layer.fit_(torch.ones(2, 4))
+        layer.learn(torch.ones(2, 4))

@@ -16,32 +16,6 @@ HIDDEN, PROJECTED = 2048, 256
 
 
 @final
-class Standardize(nn.Module):
-    """Subtracts a mean and divides by a standard deviation per feature, both learned once from rows and then fixed."""
-
-    mean: torch.Tensor
-    deviation: torch.Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
-
-    @torch.no_grad()
-    def learn(self, rows: torch.Tensor) -> Self:
-        """Take mean and deviation from ``rows (n, width)``; a constant feature keeps deviation 1."""
-        exact = rows.double()
-        spread = exact.std(0, correction=0)
-        self.mean.copy_(exact.mean(0))
-        self.deviation.copy_(torch.where(spread > 1e-12, spread, 1.0))
-        return self
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return standardized rows."""
-        return (rows - self.mean) / self.deviation
-
-
-@final
 class MultiHeadProjector(nn.Module):
     """Projectors ``width -> hidden -> BN -> ReLU -> projected``, one per head, side by side.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Self, final
 
 import torch
 from torch import nn
@@ -13,12 +13,11 @@ from spaceform.errors import InputError
 
 @final
 class Standardize(nn.Module):
-    """``(x - mean) / scale`` by column, with the mean and scale of the rows given to :meth:`fit_`; constant columns: 0.
+    """``(x - mean) / scale`` by column, with mean and scale of the rows given to :meth:`learn`; constant columns: 0.
 
-    Buffers ``mean`` and ``scale (width,)``; before :meth:`fit_` rows pass as they are. O(n d).
+    Buffers ``mean`` and ``scale (width,)``; before :meth:`learn` rows pass as they are. O(n d).
 
-    >>> layer = Standardize(1)
-    >>> layer.fit_(torch.tensor([[1.0], [3.0]]))
+    >>> layer = Standardize(1).learn(torch.tensor([[1.0], [3.0]]))
     >>> layer(torch.tensor([[5.0]])).item()
     3.0
     """
@@ -33,7 +32,7 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     @torch.no_grad()
-    def fit_(self, rows: torch.Tensor) -> None:
+    def learn(self, rows: torch.Tensor) -> Self:
         """Take mean and standard deviation of ``rows (n, width)``, computed in float64."""
         if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not len(rows):
             raise InputError("rows", got=f"shape {tuple(rows.shape)}", expected=f"(n, {len(self.mean)}) with n >= 1")
@@ -42,6 +41,7 @@ class Standardize(nn.Module):
         still = deviation <= 1e-7 * exact.abs().amax(0)  # what rounding leaves of a constant column
         self.mean.copy_(exact.mean(0))
         self.scale.copy_(torch.where(still, 1.0, deviation))
+        return self
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the rows in the units of those that were fitted."""

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spaceform.errors import InterruptedRunError
+from spaceform.files import flush_folder
 
 FORMAT = 1
 
@@ -55,11 +56,13 @@ class Checkpoint:
             (staging / "state.json").write_text(json.dumps(record))
             _sync(staging / "tensors.safetensors")
             _sync(staging / "state.json")
+            flush_folder(staging)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
+        flush_folder(self.folder)  # the older save goes only when the disk knows the new name
         for old in self._saves()[:-1]:
             shutil.rmtree(old, ignore_errors=True)
 

@@ -24,8 +24,8 @@ from spaceform.methods.class_discovery.crkd_ncd import ClassRelationKD, CrKDTrai
 from spaceform.metrics.clustering import hungarian_accuracy, split_cluster_accuracy
 from spaceform.nets.inputs import check_inputs
 from spaceform.nets.mlp import mlp
-from spaceform.nets.novel_classes import Standardize
 from spaceform.nets.resnets.resnet18 import ResNet18
+from spaceform.nets.standardize import Standardize
 from spaceform.rng import derive_seed
 from spaceform.training.threads import one_thread
 from spaceform.types import FloatArray

@@ -53,7 +53,7 @@ def learn_task(
         every = as_tensor(inputs)
         for layer in learner.net.modules():
             if isinstance(layer, Standardize) and not learner.tasks:
-                layer.fit_(every)
+                layer.learn(every)
         learner.start_task(every, targets, steps=steps)
     else:
         learner.restore(saved[1]["state"])

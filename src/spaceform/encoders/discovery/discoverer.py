@@ -52,7 +52,7 @@ class DiscoveryNet(nn.Module):
     def learn_units(self, inputs: np.ndarray) -> None:
         """Take mean and deviation of vectors ``(n, d)``; of pictures there is nothing to learn."""
         if isinstance(self.units, Standardize):
-            self.units.fit_(torch.from_numpy(inputs))
+            self.units.learn(torch.from_numpy(inputs))
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the backbone says, of any length."""

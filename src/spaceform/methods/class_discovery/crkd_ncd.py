@@ -24,7 +24,8 @@ from spaceform.encoders.discovery.views import RandomViews, ViewBatches, ViewFn
 from spaceform.errors import InputError
 from spaceform.losses.discovery.class_relation import ClassRelationKD, relation_drift
 from spaceform.losses.discovery.swapped_prediction import swapped_prediction
-from spaceform.nets.novel_classes import MultiHeadProjector, NCDNet, Standardize
+from spaceform.nets.novel_classes import MultiHeadProjector, NCDNet
+from spaceform.nets.standardize import Standardize
 from spaceform.ops.transport.sinkhorn import sinkhorn
 from spaceform.rng import derive_seed
 from spaceform.training.loop import History

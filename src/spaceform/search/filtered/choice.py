@@ -143,10 +143,11 @@ def _plan(
     if "I" in allowed and (not best or costs.least("I", m / 2, exact=exact) < _SURELY * possible[best]):
         at, seconds = costs.curve("I", exact=exact)
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
-        everything = costs.predict("S", m, exact=exact) + costs.predict("I", 0, exact=exact)
+        beginning, scanned = costs.predict("I", 0, exact=exact), costs.predict("S", m, exact=exact)
+        each = min(scanned, possible.get("B", np.inf)) / m
         cells = Wanted(
             NONE, NONE if best in _ELSEWHERE else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
-            m / len(segment), everything, at, seconds,
+            m / len(segment), beginning + scanned, beginning, each, at, seconds,
         )  # fmt: skip
         return possible, cells if best else cells._replace(plan=PLANS["I"])
     if not best:

@@ -100,7 +100,7 @@ def test_sources_are_the_rows_that_link():
 @pytest.mark.parametrize(
     ("graph", "n", "recall", "wanted"),
     [
-        ("auto", 999_999, 0.95, False), ("auto", 1_000_000, 0.95, True), ("auto", 1_000_000, 1.0, False),
+        ("auto", 3_999_999, 0.95, False), ("auto", 4_000_000, 0.95, True), ("auto", 4_000_000, 1.0, False),
         (True, 256, 0.95, True), (True, 255, 0.95, False), (True, 10**6, 1.0, False), (False, 10**6, 0.9, False),
     ],
 )  # fmt: skip
@@ -109,5 +109,5 @@ def test_when_rows_are_linked(graph, n, recall, wanted):
 
 
 def test_none_are_linked_by_default_where_walks_are_not_compiled():
-    assert not is_wanted("auto", 10**6, 0.95, compiled=False)
-    assert is_wanted(True, 10**6, 0.95, compiled=False)
+    assert not is_wanted("auto", 10**7, 0.95, compiled=False)
+    assert is_wanted(True, 10**7, 0.95, compiled=False)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceform.search.filtered.graph.linking import incoming, join, link
-from spaceform.search.filtered.graph.links import DEGREE, LARGE, Graph
+from spaceform.search.filtered.graph.links import DEGREE, Graph
 from spaceform.search.filtered.graph.refining import refine
 from spaceform.search.filtered.scan.batches.threads import share
 from spaceform.search.filtered.scan.cells import k_means
@@ -30,7 +30,9 @@ _CANDIDATES = 48
 """Rows nearest to a row in these cells that are considered as its neighbours."""
 
 _WALKED = 128
-"""Rows nearest to a row at the end of a walk that are considered; half as many among `LARGE` rows, for the time."""
+"""Rows nearest to a row at the end of a walk that are considered; half as many among `_MANY` rows, for the time."""
+
+_MANY = 1_000_000
 
 _ALPHA = 1.0
 """A neighbour is dropped if another one is nearer to it by this factor (Vamana, Subramanya et al. 2019). At 1.2 lists
@@ -59,7 +61,7 @@ def build_graph(base: Base, layout: Layout, metric: str, *, threads: int, genera
         view = np.column_stack([view, heights.astype(np.float32)])
     data = view, np.empty((len(view), 0), np.uint64), np.empty((len(view), 0), np.int32), 0.0
     coded = _coded(view, layout, metric)
-    walked = _WALKED if len(view) < LARGE else _WALKED // 2
+    walked = _WALKED if len(view) < _MANY else _WALKED // 2
     links = _joined(data, _linked(data, layout, threads), threads)
     refined = np.full_like(links, -1)
     held = Graph(links, *starts).memory, coded.memory  # a name, so that they stay while compiled code reads there

@@ -13,12 +13,13 @@ from spaceform.search.filtered.scan.kernels import (
     WAITING,
     ones_between,
     positions,
+    promising,
     scan,
     scan_bits,
     scan_cells,
     score_all,
 )
-from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, NEAR, PRIVATE, SCAN
+from spaceform.search.filtered.scan.plans import BITS, CELLS, ENOUGH, FEW, NEAR, PRIVATE, SCAN
 from spaceform.search.filtered.scan.queries import ALONG, PLANES, STEP
 from spaceform.search.filtered.scan.rotation import rotate
 from spaceform.search.filtered.scan.scoring import norm_of, sort_best
@@ -122,6 +123,28 @@ def local_density(reach, counts, starts):  # type: ignore[no-untyped-def]
     return passing / max(1, rows)
 
 
+@compiled(error_model="numpy")
+def rows_behind(k, middles, reach, cells):  # type: ignore[no-untyped-def]
+    """Return how many matches lie in the cells that will be opened; O(n_cells).
+
+    Cells are taken in the order of their ``reach`` until `ENOUGH` k matches lie in them. The k-th best row is believed
+    to score as the worst of their ``middles`` does, and what reaches as high to be opened.
+    """
+    starts, counts = cells
+    order, _ = promising(reach, counts, starts)
+    limit, behind = np.inf, 0
+    for cell in order:
+        if behind >= ENOUGH * k:
+            break
+        limit = min(limit, middles[cell])
+        behind += counts[cell]
+    behind = 0
+    for cell in order:
+        if reach[cell] >= limit:
+            behind += counts[cell]
+    return behind
+
+
 @compiled(error_model="numpy", counted=False, fastmath=_FREE)
 def _product(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
@@ -174,16 +197,17 @@ def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  
 
     ``wanted`` holds the plan to run, or -1 to choose between cells and ``other`` (-1: run nothing then); the seconds
     that ``other`` takes, the shares of the radius near and far, the share of the rows that match, the seconds of
-    opening everything, the shares of an error of 8 bits and of 1 bit that may point along the query (1 bit is not
-    asked where that is 1), and the measured costs of the cells by matches. ``matches`` are bits, their numbers per
-    cell, and their positions (none where they are not known; with them bits are needed for cells only).
+    opening everything, of opening nothing, and of a match; the shares of an error of 8 bits and of 1 bit that may point
+    along the query (1 bit is not asked where that is 1), and the measured costs of the cells by matches. ``matches``
+    are bits, their numbers per cell, and their positions (none where they are not known; with them bits are needed for
+    cells only).
     ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for
-    the cells. Where matches are less than half as dense around a query as overall (negative correlation), all cells are
-    counted on: few matches were cheap when they were measured, because there were no others to open cells for.
+    the cells. Where matches are less than half as dense around a query as overall (negative correlation), these costs
+    do not hold, and the matches in the cells that will be opened are counted (`rows_behind`).
     """
     words, counts, places = matches
     scores, ids, seen, told = outputs
-    plan, share, bit_share = wanted[0], wanted[7], wanted[8]
+    plan, share, bit_share = wanted[0], wanted[9], wanted[10]
     where, level, codes, error, lines, starts, _, lengths, radius = layout[:9]
     minima, steps, centre, middle, spread, signs, cell_codes, cell_error = layout[9:]
     frame, rows = (minima, steps, centre, spread[0]), (level, codes, error)
@@ -213,7 +237,8 @@ def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  
             continue
         start, length, scale, offset, pad = encode_query(metric, exact, norm, frame, asking, weights)
         _close((scale, offset, length, pad), cell_codes, cell_error, weights, close)
-        taken = _chosen(metric, wanted, (length, pad), (starts, lengths, radius, counts), close, reach, told[i])
+        cells = (starts, lengths, radius, counts)
+        taken = _chosen(metric, wanted, (length, pad, len(scores[i])), cells, close, reach, told[i])
         told[i, 0] = taken
         if taken < 0:
             continue
@@ -238,22 +263,29 @@ def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  
 @compiled(error_model="numpy")
 def _chosen(metric, wanted, query, cells, close, reach, told):  # type: ignore[no-untyped-def]
     """Return the plan of a query, and fill the bound of every cell where cells may be opened."""
-    plan, other, other_seconds, near, far, density, everything, _, _, at, seconds = wanted
+    plan, other, other_seconds, near, far, density, everything, beginning, each, _, _, at, seconds = wanted
     starts, lengths, radius, counts = cells
+    size, pad, k = query
     if not len(reach):
         return plan if plan != -1 else other
-    local, gamma, n = 1.0, near, starts[-1]
-    _reaches(metric, near, query, (lengths, radius), close, reach)
+    local, n = 1.0, starts[-1]
+    _reaches(metric, near, (size, pad), (lengths, radius), close, reach)
     if plan == -1 or (plan == CELLS and near != far):
         local = local_density(reach, counts, starts)
+    thin = plan == -1 and local < max(density / 2, 1 / n)
+    if near != far and (thin or (plan == CELLS and local < density)):
+        _reaches(metric, far, (size, pad), (lengths, radius), close, reach)
     if plan == -1:
-        cost = everything
-        if local >= max(density / 2, 1 / n):
-            cost = min(everything, np.interp(local * n, at, seconds))
-        told[1] = cost
-        plan = CELLS if cost < other_seconds else other
-    if plan == CELLS and local < density:
-        gamma = far
-    if gamma != near:
-        _reaches(metric, far, query, (lengths, radius), close, reach)
+        if thin:
+            middles = np.empty(len(reach))
+            _reaches(metric, 0.0, (size, pad), (lengths, radius), close, middles)
+            if metric == 1:
+                middles -= radius * radius  # a row is that much further away than its centroid, or less
+            cost = beginning + each * rows_behind(k, middles, reach, (starts, counts))
+        else:
+            cost = np.interp(local * n, at, seconds)
+        told[1] = min(cost, everything)
+        plan = CELLS if told[1] < other_seconds else other
+        if plan == CELLS and not thin and local < density and near != far:
+            _reaches(metric, far, (size, pad), (lengths, radius), close, reach)
     return plan

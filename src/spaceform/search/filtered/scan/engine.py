@@ -54,8 +54,9 @@ class Wanted(NamedTuple):
     """What to run: a plan, or (`NONE`) the cells where they are expected to take less than ``other`` does.
 
     ``near`` and ``far`` are shares of a cell's radius, the latter for queries around which matches are rarer than
-    ``density``. ``everything`` are the seconds of opening all cells with matches; ``at`` and ``seconds`` the costs of
-    the cell plan by matches, ascending. For a graph ``near`` and ``far`` are lengths of the beam (0: give up).
+    ``density``. ``everything`` are the seconds of opening all cells with matches, ``beginning`` those of opening none,
+    and ``each`` those of a match in cells that are opened; ``at`` and ``seconds`` the costs of the cell plan by
+    matches, ascending. For a graph ``near`` and ``far`` are lengths of the beam (0: give up).
     """
 
     plan: int
@@ -65,6 +66,8 @@ class Wanted(NamedTuple):
     far: float = 1.0
     density: float = 0.0
     everything: float = 0.0
+    beginning: float = 0.0
+    each: float = 0.0
     at: FloatArray = _NOTHING
     seconds: FloatArray = _NOTHING
 
@@ -124,7 +127,7 @@ class Engine:
             counts = np.ones(layout.n_cells, np.int64) if alone else kernels.cell_counts(words, layout.starts)
         found = Found.room(q, k)
         told = np.empty((q, 2))
-        numbers = (*wanted[:7], share_of(recall, d), share_of(recall, layout.signs.shape[1]), *wanted[7:])
+        numbers = (*wanted[:9], share_of(recall, d), share_of(recall, layout.signs.shape[1]), *wanted[9:])
         matches = words, counts, _NO_PLACES if places is None else places
         data = self.handed(base, layout)
         shared = _CODES[self.metric], numbers, matches, *data, queries

@@ -228,7 +228,7 @@ def scan_cells(metric, words, cells, base, layout, signs, one, best, seen, room)
     """
     starts, reach, counts, where = cells
     limit, by_signs = best[3], signs[2].shape[1] > 0
-    order, largest = _promising(reach, counts, starts)
+    order, largest = promising(reach, counts, starts)
     entries = np.empty(OPENED + largest, np.int32)
     room_of_bounds = len(entries) if by_signs else 0
     bounds = (np.empty(room_of_bounds), np.empty(room_of_bounds // BLOCK + 1))
@@ -247,7 +247,7 @@ def scan_cells(metric, words, cells, base, layout, signs, one, best, seen, room)
 
 
 @compiled(error_model="numpy")
-def _promising(reach, counts, starts):  # type: ignore[no-untyped-def]
+def promising(reach, counts, starts):  # type: ignore[no-untyped-def]
     """Return the cells with matches, by `STEPS` steps of their bounds from the highest on, and the most rows in one."""
     low, high, largest, many = np.inf, -np.inf, 0, 0
     for cell in range(len(reach)):

@@ -18,5 +18,9 @@ OPENED = 256
 STEPS = 256
 """Steps by which cells are ordered, from the highest of their bounds to the lowest."""
 
+ENOUGH = 2
+"""Times k matches in the most promising cells: about half of them score as high as the middle of their cell, so that
+the k-th best row does."""
+
 NEAR = 16
 """Cells nearest to a query whose matches tell how dense matches are around it."""

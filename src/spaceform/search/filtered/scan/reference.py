@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
-from spaceform.search.filtered.scan.plans import BITS, CELLS, FEW, LOOKED, NEAR, OPENED, PRIVATE, SCAN, STEPS
+from spaceform.search.filtered.scan.plans import BITS, CELLS, ENOUGH, FEW, LOOKED, NEAR, OPENED, PRIVATE, SCAN, STEPS
 from spaceform.search.filtered.scan.queries import (
     PLANES,
     Asked,
@@ -47,14 +47,14 @@ def ask(*arguments: Any) -> None:
     metric, wanted, (words, counts, _), base, layout, queries, first, last, outputs = arguments
     base, layout = Base(*base), Layout(*layout)
     scores, ids, seen, told = outputs
-    bit_share = wanted[8]
+    bit_share = wanted[10]
     name = METRICS[metric]
     scores[first:last], ids[first:last], seen[first:last], told[first:last] = -np.inf, -1, 0, np.inf
     for i in range(first, last):
-        one = encode(queries[i : i + 1], layout, name, share=wanted[7])
+        one = encode(queries[i : i + 1], layout, name, share=wanted[9])
         plan = wanted[0] if wanted[0] != -1 else wanted[1]
         if wanted[0] in (-1, CELLS, PRIVATE):
-            plan, one = _with_cells((*wanted, name), one, counts=counts, layout=layout, told=told[i])
+            plan, one = _with_cells((*wanted, name), one, counts=counts, layout=layout, out=(told[i], scores.shape[1]))
         told[i, 0] = plan
         if plan < 0:
             continue
@@ -107,22 +107,33 @@ def join(parts: Any, scores: FloatArray, ids: IntArray, seen: IntArray) -> None:
         ids[i, : len(found)] = [-row for _, row in found]
 
 
-def _with_cells(wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, told: FloatArray) -> tuple[int, Asked]:
+def _with_cells(
+    wanted: Any, one: Asked, *, counts: IntArray, layout: Layout, out: tuple[FloatArray, int]
+) -> tuple[int, Asked]:
     """Return the plan of a query, and the query with the bounds of the cells."""
-    plan, other, other_seconds, near, far, density, everything, _, _, at, seconds, name = wanted
-    local, gamma, n = 1.0, near, layout.starts[-1]
-    centred = with_cells(one, layout, name, gamma=near)
+    plan, other, other_seconds, near, far, density, everything, beginning, each, _, _, at, seconds, name = wanted
+    local, n, (told, k) = 1.0, layout.starts[-1], out
+    centred, further = (with_cells(one, layout, name, gamma=gamma) for gamma in (near, far))
     if plan == -1 or (plan == CELLS and near != far):
         local = float(local_density(centred.reach[0], counts, layout.starts))
     if plan == -1:
-        cells = everything
-        if local >= max(density / 2, 1 / n):
-            cells = min(everything, float(np.interp(local * n, at, seconds)))
-        told[1] = cells
-        plan = CELLS if cells < other_seconds else other
-    if plan == CELLS and local < density:
-        gamma = far
-    return plan, with_cells(one, layout, name, gamma=gamma)
+        if local < max(density / 2, 1 / n):
+            middles = with_cells(one, layout, name, gamma=0.0).reach[0]
+            middles = middles - layout.radius**2 if name == "euclidean" else middles
+            cost = beginning + each * rows_behind(k, middles, further.reach[0], counts)
+        else:
+            cost = float(np.interp(local * n, at, seconds))
+        told[1] = min(cost, everything)
+        plan = CELLS if told[1] < other_seconds else other
+    return plan, further if plan == CELLS and local < density else centred
+
+
+def rows_behind(k: int, middles: FloatArray, reach: FloatArray, counts: IntArray) -> int:
+    """Return how many matches lie in the cells that will be opened, as `asking` does."""
+    cells = _promising(reach, counts)
+    before = np.cumsum(counts[cells]) - counts[cells]
+    limit = middles[cells[before < ENOUGH * k]].min(initial=np.inf)
+    return int(counts[cells[reach[cells] >= limit]].sum())
 
 
 def _search(
@@ -153,13 +164,8 @@ def _opened(
     passing: BoolArray, counts: IntArray, layout: Layout, reach: FloatArray, *, private: bool, best: Best
 ) -> Iterator[IntArray]:
     """Yield the matches that are compared together, from the most promising cells on."""
-    cells = np.flatnonzero(counts)
-    high = reach[cells].max(initial=-np.inf)
-    width = high - reach[cells].min(initial=np.inf)
-    scale = (STEPS - 1) / width if 0 < width < np.inf else 0.0
-    steps = ((high - reach[cells]) * scale).astype(np.int64) if scale > 0 else np.zeros(len(cells))
     waiting: list[IntArray] = []
-    for cell in cells[np.argsort(steps, kind="stable")].tolist():
+    for cell in _promising(reach, counts).tolist():
         if reach[cell] >= best.limit:
             entries = np.arange(layout.starts[cell], layout.starts[cell + 1])
             waiting.append(entries[passing[layout.where[entries] if private else entries]])
@@ -168,6 +174,16 @@ def _opened(
             waiting = []
     if waiting:
         yield np.concatenate(waiting)
+
+
+def _promising(reach: FloatArray, counts: IntArray) -> IntArray:
+    """Return the cells with matches, by `STEPS` steps of their bounds from the highest on."""
+    cells = np.flatnonzero(counts)
+    high = reach[cells].max(initial=-np.inf)
+    width = high - reach[cells].min(initial=np.inf)
+    scale = (STEPS - 1) / width if 0 < width < np.inf else 0.0
+    steps = ((high - reach[cells]) * scale).astype(np.int64) if scale > 0 else np.zeros(len(cells))
+    return cells[np.argsort(steps, kind="stable")]
 
 
 def local_density(reach: FloatArray, counts: IntArray, starts: IntArray) -> float:
