@@ -13,7 +13,7 @@ from spaceform.search.exact import Nearest
 from spaceform.search.filtered.matching import Matches
 from spaceform.search.filtered.planner import MANY, TRIED_K, tiles
 from spaceform.search.filtered.scan.engine import NAMES, NONE, PLANS, Found, Wanted
-from spaceform.search.filtered.scan.plans import FEW
+from spaceform.search.filtered.scan.plans import FEW, SURELY
 from spaceform.search.filtered.state import State
 from spaceform.types import FloatArray
 
@@ -31,11 +31,6 @@ _ELSEWHERE = ("P", "M", "G")
 _WEAK = 0.3
 """Share of the rows that must pass for a walk on the graph: where fewer do, few links of a row lead to one that passes,
 and others must be followed in their stead."""
-
-_SURELY = 0.55
-"""Cells are opened if they are expected to take no more than this share of another plan's time. How many must be opened
-depends on the query: those measured are rows of the index, whose neighbours are near; texts that are no row took up to
-1.8 times as long."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +135,13 @@ def _plan(
         possible["G"] = costs.predict("G", m, exact=exact) * (beam + more) / beam
     best = min(possible, key=lambda name: possible[name], default="")
     # to look at the cells takes time of its own: only where the answer may be in few of them
-    if "I" in allowed and (not best or costs.least("I", m / 2, exact=exact) < _SURELY * possible[best]):
+    if "I" in allowed and (not best or costs.least("I", m / 2, exact=exact) < SURELY * possible[best]):
         at, seconds = costs.curve("I", exact=exact)
         near, far = costs.gamma(recall), costs.gamma(recall, far=True)
         beginning, scanned = costs.predict("I", 0, exact=exact), costs.predict("S", m, exact=exact)
         each = min(scanned, possible.get("B", np.inf)) / m
         cells = Wanted(
-            NONE, NONE if best in _ELSEWHERE else PLANS[best or "I"], _SURELY * possible.get(best, np.inf), near, far,
+            NONE, NONE if best in _ELSEWHERE else PLANS[best or "I"], possible.get(best, np.inf), near, far,
             m / len(segment), beginning + scanned, beginning, each, at, seconds,
         )  # fmt: skip
         return possible, cells if best else cells._replace(plan=PLANS["I"])

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from search.filtered.conftest import draw
 from spaceform.errors import InputError, SpaceFormatError
 from spaceform.search.exact import exact_search
-from spaceform.search.filtered import choice
 from spaceform.search.filtered.index import FilteredIndex
 
 METRICS = ("cosine", "euclidean", "ip")
@@ -89,7 +88,7 @@ def test_it_is_weighed_against_other_plans_where_many_rows_pass(rows, queries):
     assert 10 <= costs.beam(0.5) <= costs.beam(0.95)
 
 
-def test_what_a_walk_or_the_cells_give_up_others_answer(rows, queries, monkeypatch):
+def test_what_a_walk_or_the_cells_give_up_others_answer(rows, queries):
     """Whatever order plans give up in, the answer is complete."""
     index = FilteredIndex(graph=True).fit(*rows)
     costs = index._state.segment.costs
@@ -97,7 +96,6 @@ def test_what_a_walk_or_the_cells_give_up_others_answer(rows, queries, monkeypat
         costs.seconds[name] = [1.0] * len(costs.matches)
     costs.seconds["I"] = [1e-9] * len(costs.matches)
     costs._curves.clear()
-    monkeypatch.setattr(choice, "_SURELY", 10.0)
     for mask in (rows[1]["group"] < 9, np.arange(2_000) % 2 == 0):
         found = index.query(queries, 30, where=mask)
         assert mask[found.rows].all()

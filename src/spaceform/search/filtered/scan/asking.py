@@ -19,7 +19,7 @@ from spaceform.search.filtered.scan.kernels import (
     scan_cells,
     score_all,
 )
-from spaceform.search.filtered.scan.plans import BITS, CELLS, ENOUGH, FEW, NEAR, PRIVATE, SCAN
+from spaceform.search.filtered.scan.plans import BITS, CELLS, COUNTED, ENOUGH, FEW, NEAR, PRIVATE, SCAN, SPENT, SURELY
 from spaceform.search.filtered.scan.queries import ALONG, PLANES, STEP
 from spaceform.search.filtered.scan.rotation import rotate
 from spaceform.search.filtered.scan.scoring import norm_of, sort_best
@@ -203,7 +203,8 @@ def ask(metric, wanted, matches, base, layout, queries, first, last, outputs):  
     cells only).
     ``outputs`` are scores, ids and seen as there, and ``told (q, 2)``: the plan that ran, and the seconds predicted for
     the cells. Where matches are less than half as dense around a query as overall (negative correlation), these costs
-    do not hold, and the matches in the cells that will be opened are counted (`rows_behind`).
+    do not hold, and where they are near those of ``other`` they do not decide: then the matches in the cells that will
+    be opened are counted (`rows_behind`).
     """
     words, counts, places = matches
     scores, ids, seen, told = outputs
@@ -272,20 +273,21 @@ def _chosen(metric, wanted, query, cells, close, reach, told):  # type: ignore[n
     _reaches(metric, near, (size, pad), (lengths, radius), close, reach)
     if plan == -1 or (plan == CELLS and near != far):
         local = local_density(reach, counts, starts)
-    thin = plan == -1 and local < max(density / 2, 1 / n)
-    if near != far and (thin or (plan == CELLS and local < density)):
+    cost, share, spent = np.inf, SURELY, 0.0
+    if plan == -1 and local >= max(density / 2, 1 / n):
+        cost = np.interp(local * n, at, seconds)
+    unsure = plan == -1 and (cost == np.inf or SURELY * other_seconds <= cost < other_seconds)
+    sure = plan == CELLS or cost < SURELY * other_seconds
+    if local < density and near != far and (unsure or sure):
         _reaches(metric, far, (size, pad), (lengths, radius), close, reach)
+    if unsure:
+        middles = np.empty(len(reach))
+        _reaches(metric, 0.0, (size, pad), (lengths, radius), close, middles)
+        if metric == 1:
+            middles -= radius * radius  # a row is that much further away than its centroid, or less
+        counted = beginning + each * rows_behind(k, middles, reach, (starts, counts))
+        cost, share, spent = counted if cost == np.inf else max(cost, counted), COUNTED, SPENT * beginning
     if plan == -1:
-        if thin:
-            middles = np.empty(len(reach))
-            _reaches(metric, 0.0, (size, pad), (lengths, radius), close, middles)
-            if metric == 1:
-                middles -= radius * radius  # a row is that much further away than its centroid, or less
-            cost = beginning + each * rows_behind(k, middles, reach, (starts, counts))
-        else:
-            cost = np.interp(local * n, at, seconds)
         told[1] = min(cost, everything)
-        plan = CELLS if told[1] < other_seconds else other
-        if plan == CELLS and not thin and local < density and near != far:
-            _reaches(metric, far, (size, pad), (lengths, radius), close, reach)
+        plan = CELLS if told[1] - spent < share * other_seconds else other
     return plan

@@ -18,6 +18,15 @@ OPENED = 256
 STEPS = 256
 """Steps by which cells are ordered, from the highest of their bounds to the lowest."""
 
+SURELY, COUNTED = 0.55, 0.9
+"""Cells are opened if they are expected to take no more than these shares of another plan's time: the first where that
+is what matches drawn evenly took, the second where the rows behind were counted. How many must be opened depends on the
+query: those measured are rows of the index, whose neighbours are near; texts that are no row took up to 1.8 times as
+long."""
+
+SPENT = 0.5
+"""Share of the time of opening no cell that has been spent when the rows behind are counted, whatever is chosen."""
+
 ENOUGH = 2
 """Times k matches in the most promising cells: about half of them score as high as the middle of their cell, so that
 the k-th best row does."""

@@ -11,7 +11,21 @@ from numpy.typing import NDArray
 
 from spaceform.search.filtered.scan import bitmaps
 from spaceform.search.filtered.scan.layout import METRICS, Base, Layout, lane_sum
-from spaceform.search.filtered.scan.plans import BITS, CELLS, ENOUGH, FEW, LOOKED, NEAR, OPENED, PRIVATE, SCAN, STEPS
+from spaceform.search.filtered.scan.plans import (
+    BITS,
+    CELLS,
+    COUNTED,
+    ENOUGH,
+    FEW,
+    LOOKED,
+    NEAR,
+    OPENED,
+    PRIVATE,
+    SCAN,
+    SPENT,
+    STEPS,
+    SURELY,
+)
 from spaceform.search.filtered.scan.queries import (
     PLANES,
     Asked,
@@ -117,14 +131,17 @@ def _with_cells(
     if plan == -1 or (plan == CELLS and near != far):
         local = float(local_density(centred.reach[0], counts, layout.starts))
     if plan == -1:
-        if local < max(density / 2, 1 / n):
+        cost, share, spent, thin = np.inf, SURELY, 0.0, local < max(density / 2, 1 / n)
+        if not thin:
+            cost = float(np.interp(local * n, at, seconds))
+        if thin or SURELY * other_seconds <= cost < other_seconds:
             middles = with_cells(one, layout, name, gamma=0.0).reach[0]
             middles = middles - layout.radius**2 if name == "euclidean" else middles
-            cost = beginning + each * rows_behind(k, middles, further.reach[0], counts)
-        else:
-            cost = float(np.interp(local * n, at, seconds))
+            reach = (further if local < density else centred).reach[0]
+            counted = beginning + each * rows_behind(k, middles, reach, counts)
+            cost, share, spent = counted if thin else max(cost, counted), COUNTED, SPENT * beginning
         told[1] = min(cost, everything)
-        plan = CELLS if told[1] < other_seconds else other
+        plan = CELLS if told[1] - spent < share * other_seconds else other
     return plan, further if plan == CELLS and local < density else centred
 
 
