@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from spaceform.errors import InputError
-from spaceform.nets.novel_classes import MultiHeadProjector, NCDNet, Standardize
+from spaceform.nets.novel_classes import MultiHeadProjector, NCDNet
 
 
 def net(**options):
@@ -72,14 +72,6 @@ def test_the_projector_normalizes_before_the_relu():
     kinds = [type(layer).__name__ for layer in MultiHeadProjector(width=4, n_heads=1).heads[0]]
     assert kinds == ["Linear", "BatchNorm1d", "ReLU", "Linear"]
     assert MultiHeadProjector(width=4, n_heads=3)(rows()).shape == (3, 10, 256)
-
-
-def test_standardize_keeps_constant_features():
-    given = torch.cat([5 + 3 * rows(100)[:, :2], torch.full((100, 1), 7.0)], 1)
-    out = Standardize(3).learn(given)(given)
-    torch.testing.assert_close(out.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(out[:, :2].std(0, correction=0), torch.ones(2))
-    assert (out[:, 2] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["n_known", "n_novel", "n_heads", "width"])
