@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spaceform.errors import InterruptedRunError
-from spaceform.files import flush_folder
+from spaceform.files import flush_folder, write_text_whole
 
 FORMAT = 1
 
@@ -53,10 +53,8 @@ class Checkpoint:
                 "states": plain,
                 "history": history,
             }
-            (staging / "state.json").write_text(json.dumps(record))
             _sync(staging / "tensors.safetensors")
-            _sync(staging / "state.json")
-            flush_folder(staging)
+            write_text_whole(staging / "state.json", json.dumps(record))
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise

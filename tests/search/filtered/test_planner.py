@@ -45,6 +45,18 @@ def test_cells_are_not_believed_to_be_cheap_where_matches_are_rare_around_the_qu
     assert rare > 2 * even
 
 
+def test_where_the_matches_around_the_query_suffice_cells_cost_what_is_opened():
+    rng = np.random.default_rng(0)
+    blob = np.repeat([0, 1], 2_000)
+    X = rng.normal(size=(4_000, 8)) + 20 * blob[:, None]
+    rare = (blob == 1) | (rng.random(4_000) < 0.01)
+    index = slow_but_for_cells(X, {"rare": rare}, metric="euclidean")
+    plan = index.explain(np.zeros(8), 10, where="rare = true")
+    assert plan.name == "I"
+    assert plan.screened < rare.sum() / 4
+    assert 0.1 <= plan.predicted_ms["I"] < 1e3 * index._state.segment.costs.predict("S", rare.sum(), exact=False) / 4
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "ip"])
 def test_compiled_and_numpy_believe_the_same(metric, rows, queries):
     X, far = rows[0], rows[0] @ queries[0] < np.median(rows[0] @ queries[0])

@@ -12,9 +12,9 @@ from spaceform.search.filtered.scan.layout import Memory, memory_of
 from spaceform.types import IntArray
 
 LARGE = 4_000_000
-"""Rows from which on ``graph="auto"`` builds one. Measured are up to a million: there walks were up to a third faster
-than the cells, at a recall lower by .03, and the build took 2.5 times as long; with fewer rows cells were as fast. The
-time of the cells grows with their number, the root of that of the rows; that of a walk hardly does."""
+"""Rows from which on ``graph="auto"`` builds one. Measured are up to a million: there walks took as long as the cells,
+and the build 2.5 times as long; with fewer rows cells were faster. The time of the cells grows with their number, the
+root of that of the rows; that of a walk hardly does."""
 
 _FEWEST = 256
 """Fewer rows are scanned, always."""

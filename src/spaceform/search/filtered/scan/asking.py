@@ -273,21 +273,20 @@ def _chosen(metric, wanted, query, cells, close, reach, told):  # type: ignore[n
     _reaches(metric, near, (size, pad), (lengths, radius), close, reach)
     if plan == -1 or (plan == CELLS and near != far):
         local = local_density(reach, counts, starts)
-    cost, share, spent = np.inf, SURELY, 0.0
-    if plan == -1 and local >= max(density / 2, 1 / n):
-        cost = np.interp(local * n, at, seconds)
-    unsure = plan == -1 and (cost == np.inf or SURELY * other_seconds <= cost < other_seconds)
-    sure = plan == CELLS or cost < SURELY * other_seconds
-    if local < density and near != far and (unsure or sure):
+    if local < density and near != far:
         _reaches(metric, far, (size, pad), (lengths, radius), close, reach)
-    if unsure:
+    if plan != -1:
+        return plan
+    thin = local < max(density / 2, 1 / n)
+    cost = everything if thin else min(everything, np.interp(local * n, at, seconds))
+    enough = SURELY * other_seconds
+    if thin or enough <= cost < other_seconds:
         middles = np.empty(len(reach))
         _reaches(metric, 0.0, (size, pad), (lengths, radius), close, middles)
         if metric == 1:
             middles -= radius * radius  # a row is that much further away than its centroid, or less
         counted = beginning + each * rows_behind(k, middles, reach, (starts, counts))
-        cost, share, spent = counted if cost == np.inf else max(cost, counted), COUNTED, SPENT * beginning
-    if plan == -1:
-        told[1] = min(cost, everything)
-        plan = CELLS if told[1] - spent < share * other_seconds else other
-    return plan
+        cost = counted if thin else max(cost, counted)
+        enough = COUNTED * other_seconds + SPENT * beginning
+    told[1] = cost
+    return CELLS if cost < enough else other

@@ -127,22 +127,24 @@ def _with_cells(
     """Return the plan of a query, and the query with the bounds of the cells."""
     plan, other, other_seconds, near, far, density, everything, beginning, each, _, _, at, seconds, name = wanted
     local, n, (told, k) = 1.0, layout.starts[-1], out
-    centred, further = (with_cells(one, layout, name, gamma=gamma) for gamma in (near, far))
+    centred = with_cells(one, layout, name, gamma=near)
     if plan == -1 or (plan == CELLS and near != far):
         local = float(local_density(centred.reach[0], counts, layout.starts))
-    if plan == -1:
-        cost, share, spent, thin = np.inf, SURELY, 0.0, local < max(density / 2, 1 / n)
-        if not thin:
-            cost = float(np.interp(local * n, at, seconds))
-        if thin or SURELY * other_seconds <= cost < other_seconds:
-            middles = with_cells(one, layout, name, gamma=0.0).reach[0]
-            middles = middles - layout.radius**2 if name == "euclidean" else middles
-            reach = (further if local < density else centred).reach[0]
-            counted = beginning + each * rows_behind(k, middles, reach, counts)
-            cost, share, spent = counted if thin else max(cost, counted), COUNTED, SPENT * beginning
-        told[1] = min(cost, everything)
-        plan = CELLS if told[1] - spent < share * other_seconds else other
-    return plan, further if plan == CELLS and local < density else centred
+    if local < density and near != far:
+        centred = with_cells(one, layout, name, gamma=far)
+    if plan != -1:
+        return plan, centred
+    thin = local < max(density / 2, 1 / n)
+    cost = everything if thin else min(everything, float(np.interp(local * n, at, seconds)))
+    enough = SURELY * other_seconds
+    if thin or enough <= cost < other_seconds:
+        middles = with_cells(one, layout, name, gamma=0.0).reach[0]
+        middles = middles - layout.radius**2 if name == "euclidean" else middles
+        counted = beginning + each * rows_behind(k, middles, centred.reach[0], counts)
+        cost = counted if thin else max(cost, counted)
+        enough = COUNTED * other_seconds + SPENT * beginning
+    told[1] = cost
+    return CELLS if cost < enough else other, centred
 
 
 def rows_behind(k: int, middles: FloatArray, reach: FloatArray, counts: IntArray) -> int:
